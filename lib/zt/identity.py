@@ -140,35 +140,11 @@ class Identity:
         return "Identity(%s)" % hexs(self.address)
 
 
-def next_candidate(private):
-    """Step a 64-byte bytearray to the next private key of the search (VL1 3.5), in place."""
-    for i in range(8, 16):  # little-endian 64-bit increment
-        private[i] = (private[i] + 1) & 0xFF
-        if private[i]:
-            break
-    for i in range(16, 24):  # little-endian 64-bit decrement
-        private[i] = (private[i] - 1) & 0xFF
-        if private[i] != 0xFF:
-            break
-
-
 def generate(random, progress=None):
-    """A new identity from `random(n) -> bytes`. About 15 hash runs; progress(run, percent), run from 1, is
-    called during them and may raise to give up."""
+    """A new identity from `random(n) -> bytes`. The search takes about 15 hash runs; progress(runs done) is
+    called now and then and may raise to give up."""
     while True:
-        private = bytearray(random(64))
-        signing_half = bytes(crypto.public_key(bytes(private))[32:])
-        run = 0
-        while True:
-            run += 1
-            next_candidate(private)
-            public = crypto.public_key_dh(bytes(private[:32])) + signing_half
-            tell = None
-            if progress:
-                tell = lambda percent, run=run: progress(run, percent)  # noqa: E731
-            digest = crypto.idhash(public, tell)
-            if digest[0] < _HASHCASH:
-                break
+        private, public, digest = crypto.identity_search(random(64), progress)
         address = bytes(digest[59:64])
         if not reserved(address):
-            return Identity(address, public, bytes(private))
+            return Identity(address, public, private)
