@@ -1,0 +1,86 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# JSON as the HTTP API and the controller's files have it: keys in alphabetical order on both
+# interpreters, and the coercions applied to values that users send (VL2 8.1). It knows no field names.
+
+import json
+
+from ._compat import const
+
+_LIMIT = const(9007199254740992)  # the largest integer every JSON reader keeps (2^53)
+
+
+def dumps(value):
+    """Compact JSON text with sorted keys; takes what json.loads gives."""
+    out = []
+    _dump(value, out)
+    return "".join(out)
+
+
+def _dump(value, out):
+    if isinstance(value, dict):
+        separator = "{"
+        for key in sorted(value):
+            out.append(separator)
+            out.append(json.dumps(key))
+            out.append(":")
+            _dump(value[key], out)
+            separator = ","
+        out.append("}" if value else "{}")
+    elif isinstance(value, (list, tuple)):
+        separator = "["
+        for x in value:
+            out.append(separator)
+            _dump(x, out)
+            separator = ","
+        out.append("]" if value else "[]")
+    else:
+        out.append(json.dumps(value))
+
+
+def boolean(value, default=False):
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return value > 0
+    if isinstance(value, str):
+        return value[:1] in ("t", "T", "1")
+    return default
+
+
+def integer(value, default=0):
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        # Also leaves out infinities and what is not a number.
+        return int(value) if -_LIMIT <= value <= _LIMIT else default
+    if isinstance(value, str) and value:
+        return leading_int(value, 10)
+    return default
+
+
+def text(value, default=""):
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return str(value)
+    return default
+
+
+def leading_int(s, base):
+    """The number a text begins with, after spaces and a sign; 0 if there is none."""
+    s = s.strip()
+    negative = s[:1] == "-"
+    if s[:1] in ("-", "+"):
+        s = s[1:]
+    if base == 16 and s[:2] in ("0x", "0X"):
+        s = s[2:]
+    n = 0
+    for c in s[:32]:
+        d = "0123456789abcdef".find(c.lower())
+        if d < 0 or d >= base:
+            break
+        n = n * base + d
+    return -n if negative else n
