@@ -21,6 +21,12 @@ def load(name):
     return _loaded[name]
 
 
+def read(name):
+    """The bytes of tests/vectors/<name>."""
+    with open(_folder() + "/" + name, "rb") as f:
+        return f.read()
+
+
 def unhex(s):
     return bytes.fromhex(s)
 
