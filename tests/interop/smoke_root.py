@@ -45,8 +45,8 @@ def serve(home, *ips):
                         s.sendto(bytes(data), (socket.inet_ntop(family, ip), port))
                     except OSError as e:
                         print("send:", e, file=sys.stderr)
-                        return False
-            return True
+                        return e.errno
+            return 0
 
         def frame(self, *args):
             pass
@@ -116,8 +116,9 @@ def main():
 
 def make_planet(world, ident, ends):
     """A planet with one root, signed by that root's own key."""
-    made = world.new_planet(os.urandom, int(time.time() * 1000), [(ident, ends)])
-    return made[0] if isinstance(made, tuple) else made
+    now = int(time.time() * 1000).to_bytes(8, "big")
+    made = world.World.make(world.PLANET, os.urandom(8), now, ident.private, ident.public, [(ident, ends)])
+    return made.pack()
 
 
 if __name__ == "__main__":
