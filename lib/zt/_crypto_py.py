@@ -247,7 +247,7 @@ def seal(session48, pkt, n, suite):
 
 def open(session48, pkt, n):
     need(session48, 48, "session key must be 48 bytes")
-    if n > len(pkt):
+    if n < 0 or n > len(pkt):
         raise ValueError("bad packet length")
     if n < _HEADER or n > _MAX_SIZE or pkt[18] & 0x30:
         return False
