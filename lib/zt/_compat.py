@@ -31,8 +31,14 @@ else:
 
 
 def elapsed(now, then, ms):
-    """True when `then` is None or at least `ms` before `now`."""
-    return then is None or ticks_diff(now, then) >= ms
+    """True when `then` is None or at least `ms` before `now`.
+
+    A `then` that seems to lie in the future is so old that the counter has wrapped past it.
+    """
+    if then is None:
+        return True
+    d = ticks_diff(now, then)
+    return d >= ms or d < -1000
 
 
 def u16(b, o):

@@ -14,6 +14,9 @@ VERSION_REVISION = const(0)
 # VL1 1.2: 12 would oblige us to receive AES-GMAC-SIV; 11 keeps peers on Salsa20/12-Poly1305.
 PROTO_VERSION = const(11)
 PROTO_MIN = const(4)
+# Announced software version: the original release whose protocol version 11 is (VL1 1.2), because
+# controllers and peers decide by it what we can do. Our own version is VERSION.
+COMPAT_VERSION = (1, 4, 8)
 
 DEFAULT_PORT = const(9993)
 

@@ -16,6 +16,8 @@ _TABLE = (
     ("parked", 256, 8),  # packets kept for later: the oldest goes
     ("queued", 1024, 16),  # packets waiting for an identity or a path: the oldest goes
     ("reassembly", 64, 4),  # half-received packets: the oldest goes
+    ("surfaces", 256, 8),  # reports of our own address: expired ones go, then any
+    ("unite", 4096, 16),  # pairs introduced lately (roots): all are forgotten
     # VL2: what we join
     ("networks", 256, 4),  # join() refuses
     ("config_bytes", 484519, 16384),  # a longer configuration is dropped
@@ -53,7 +55,8 @@ class Limits:
         for row in _TABLE:
             setattr(self, row[0], row[column])
         self.proto_version = const.PROTO_VERSION
-        self.version = (const.VERSION_MAJOR, const.VERSION_MINOR, const.VERSION_REVISION)
+        self.version = const.COMPAT_VERSION  # announced in HELLO, OK(HELLO) and requests
+        self.vendor = 0  # none of those the protocol numbers
         self.platform = "microzt/" + profile
         for name in changes:
             if not hasattr(self, name):

@@ -1,0 +1,49 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# A path: one of our sockets and one remote physical address (VL1 7.1). It remembers when it was
+# last used and how good it is; it does not know which peers use it.
+
+from . import inet
+from ._compat import const, elapsed, ticks_diff
+
+ALIVE_MS = const(19000)  # heartbeat + 5 s, VL1 1.3
+EXPIRE_MS = const(243000)
+TRUST_MS = const(600000)
+_AGE_CAP = const(140000)
+LATENCY_UNKNOWN = const(0xFFFF)
+
+
+class Path:
+    def __init__(self, local_socket, remote):
+        self.local_socket = local_socket
+        self.remote = remote
+        self.scope = inet.scope(remote[0])
+        self.last_out = None
+        self.last_in = None
+        self.last_trusted = None
+        self.last_echo_answer = None
+        self.last_confirm = None
+        self.latency = LATENCY_UNKNOWN
+
+    def age(self, now):
+        if self.last_in is None:
+            return _AGE_CAP
+        a = ticks_diff(now, self.last_in)
+        return a if 0 <= a < _AGE_CAP else _AGE_CAP
+
+    def alive(self, now):
+        return self.last_in is not None and not elapsed(now, self.last_in, ALIVE_MS)
+
+    def trusted(self, now):
+        return self.last_trusted is not None and not elapsed(now, self.last_trusted, TRUST_MS)
+
+    def quality(self, now):
+        """Lower is better (VL1 7.7)."""
+        age = self.age(now)
+        q = self.latency if age < ALIVE_MS else self.latency + 65535 + age
+        return q * (8 - self.scope)
+
+    def sample(self, ms):
+        """Feed one round-trip time in ms."""
+        ms = min(max(ms, 0), LATENCY_UNKNOWN - 1)
+        self.latency = ms if self.latency == LATENCY_UNKNOWN else (self.latency + ms) // 2
