@@ -1,0 +1,272 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# What one network knows of its other members (VL2 5.7): their certificates, tags, capabilities and
+# addresses owned, what was revoked, and when we last told them something. It decides who is admitted;
+# it sends nothing and asks for no identity but through the function it is given.
+
+from . import mac as macs
+from ._compat import const, elapsed, ticks_add, ticks_diff
+from .credential import (
+    COM,
+    OK,
+    TYPE_CAPABILITY,
+    TYPE_COM,
+    TYPE_COO,
+    TYPE_TAG,
+    UNKNOWN_SIGNER,
+    Capability,
+    Ownership,
+    Revocation,
+    Tag,
+)
+
+NEW = const(0)
+REDUNDANT = const(1)
+REJECTED = const(2)
+DEFERRED = const(3)
+RESULTS = ("ACCEPTED_NEW", "ACCEPTED_REDUNDANT", "REJECTED", "DEFERRED")
+
+NEVER = bytes(8)
+
+_PUSH_MS = const(500000)  # VL2 5.8
+_LIKE_MS = const(60000)  # VL2 6.4
+_OLD_MS = const(86400000)
+
+
+class Member:
+    """One remote member. Ticks that are None mean never."""
+
+    def __init__(self, address, mac):
+        self.address = address
+        self.mac = mac
+        self.com = None
+        self.com_threshold = NEVER
+        self.stores = {TYPE_TAG: {}, TYPE_CAPABILITY: {}, TYPE_COO: {}}
+        self.thresholds = {}  # (type, id) -> timestamp
+        self.floors = {}  # type -> timestamp, once thresholds were too many to keep apart
+        self.last_push = None
+        self.pushed = -1  # generation of our configuration at the last push
+        self.last_like = None
+        self.last_error = None
+        self.seen = None
+        # What follows from the above and one generation of our configuration.
+        self.generation = -1
+        self.allowed = False
+        self.barred = False
+        self._tags = {}
+        self._capabilities = []
+        self._coos = []
+
+    def threshold(self, kind, id):
+        t = self.thresholds.get((kind, id), NEVER)
+        floor = self.floors.get(kind, NEVER)
+        return t if t > floor else floor
+
+    def revoke(self, kind, id, when, most):
+        """Void everything of this kind and id up to `when`; never forgets, at worst voids more."""
+        if (kind, id) not in self.thresholds and len(self.thresholds) >= most:
+            for (k, _), t in self.thresholds.items():
+                if t > self.floors.get(k, NEVER):
+                    self.floors[k] = t
+            self.thresholds = {}
+        self.thresholds[(kind, id)] = when
+
+    def revoked(self):
+        """True while the controller has withdrawn this member's certificate and issued no newer one."""
+        return self.com_threshold != NEVER and (
+            self.com is None or self.com.timestamp <= self.com_threshold
+        )
+
+    def refresh(self, generation, config, identity):
+        """Work out admission and the usable credentials against our configuration, or None."""
+        self.allowed = False
+        self.barred = False  # known to be excluded: nothing is sent to it either
+        self._tags = {}
+        self._capabilities = []
+        self._coos = []
+        self.generation = generation
+        if config is None:
+            return
+        if config.public:
+            self.allowed = True
+        elif self.revoked():
+            self.barred = True
+        elif self.com is not None and config.com is not None:
+            if identity is None:
+                self.generation = -1
+            else:
+                self.allowed = config.com.agrees(self.com, identity)
+        ours = int.from_bytes(config.timestamp, "big")
+        for kind, store in self.stores.items():
+            for id, c in store.items():
+                if abs(int.from_bytes(c.timestamp, "big") - ours) > config.ctmd:
+                    continue
+                if c.timestamp <= self.threshold(kind, id):
+                    continue
+                if kind == TYPE_TAG:
+                    self._tags[id] = c.value
+                elif kind == TYPE_CAPABILITY:
+                    self._capabilities.append(c)
+                else:
+                    self._coos.append(c)
+
+    # Asked by the rules.
+
+    def tag(self, id):
+        return self._tags.get(id)
+
+    def capabilities(self):
+        return self._capabilities
+
+    def owns_ip(self, ip):
+        for c in self._coos:
+            if c.owns_ip(ip):
+                return True
+        return False
+
+    def owns_mac(self, mac):
+        for c in self._coos:
+            if c.owns_mac(mac):
+                return True
+        return False
+
+
+class Members:
+    """The member records of one network, bounded."""
+
+    def __init__(self, nwid, limits):
+        self.nwid = nwid
+        self.limits = limits
+        self.table = {}  # address -> Member
+        self.by_mac = {}
+        self.evicted = 0
+
+    def make(self, now, address):
+        """The record of `address`, created if need be."""
+        m = self.table.get(address)
+        if m is None:
+            if len(self.table) >= self.limits.members:
+                self._evict(now)
+            m = Member(address, macs.from_address(address, self.nwid))
+            m.seen = now
+            self.table[address] = m
+            self.by_mac[m.mac] = m
+        return m
+
+    def _evict(self, now):
+        # Some at once, so that a flood of strangers costs one sort per many packets. A revocation is
+        # given up last: without it the old certificate would be good again.
+        order = []
+        for m in self.table.values():
+            rank = 2 if m.com_threshold != NEVER else 1 if m.allowed else 0
+            order.append((rank, -ticks_diff(now, m.seen), m.address))
+        order.sort()
+        for rank, _, address in order[: max(1, len(order) // 8)]:
+            self.forget(address)
+            self.evicted += 1
+
+    def forget(self, address):
+        m = self.table.pop(address)
+        del self.by_mac[m.mac]
+
+    def changed(self):
+        """Our configuration or somebody's identity changed: everything is worked out anew at next use."""
+        for m in self.table.values():
+            m.generation = -1
+
+    def sweep(self, now):
+        """Keep old ticks from wrapping; call about once a minute."""
+        for m in self.table.values():
+            if m.last_push is not None and elapsed(now, m.last_push, _PUSH_MS):
+                m.last_push = None
+            if m.last_like is not None and elapsed(now, m.last_like, _LIKE_MS):
+                m.last_like = None
+            m.last_error = None
+            if elapsed(now, m.seen, _OLD_MS):
+                m.seen = ticks_add(now, -_OLD_MS)
+
+    # --- credentials
+
+    def add(self, now, c, identity_of):
+        """Judge a credential of any class; NEW, REDUNDANT, REJECTED, or DEFERRED (c.unknown is missing)."""
+        if c.nwid != self.nwid:
+            return REJECTED
+        if isinstance(c, COM):
+            return self._add_com(now, c, identity_of)
+        if isinstance(c, Revocation):
+            return self._add_revocation(now, c, identity_of)
+        if isinstance(c, Tag):
+            return self._add_other(now, TYPE_TAG, c, identity_of)
+        if isinstance(c, Capability):
+            return self._add_other(now, TYPE_CAPABILITY, c, identity_of)
+        if isinstance(c, Ownership):
+            return self._add_other(now, TYPE_COO, c, identity_of)
+        return REJECTED
+
+    def _add_com(self, now, c, identity_of):
+        m = self.table.get(c.issued_to)
+        if m is not None:
+            if c.timestamp <= m.com_threshold:
+                return REJECTED
+            if m.com is not None:
+                if c.timestamp < m.com.timestamp:
+                    return REJECTED
+                if c.pack() == m.com.pack():
+                    return REDUNDANT
+        result = _verified(c, identity_of)
+        if result == NEW:
+            m = self.make(now, c.issued_to)
+            m.com = c
+            m.generation = -1
+        return result
+
+    def _add_other(self, now, kind, c, identity_of):
+        m = self.table.get(c.issued_to)
+        if m is not None:
+            store = m.stores[kind]
+            old = store.get(c.id)
+            if old is not None:
+                if old.timestamp > c.timestamp:
+                    return REJECTED
+                if old.pack() == c.pack():
+                    return REDUNDANT
+            elif len(store) >= self.limits.member_tags:
+                return REJECTED
+            if m.threshold(kind, c.id) >= c.timestamp:
+                return REJECTED
+        result = _verified(c, identity_of)
+        if result == NEW:
+            m = self.make(now, c.issued_to)
+            m.stores[kind][c.id] = c
+            m.generation = -1
+        return result
+
+    def _add_revocation(self, now, r, identity_of):
+        kind = r.type
+        if kind not in (TYPE_COM, TYPE_CAPABILITY, TYPE_TAG, TYPE_COO):
+            return REJECTED
+        m = self.table.get(r.target)
+        if m is not None:
+            if kind == TYPE_COM:
+                known = m.com_threshold
+            else:
+                known = m.threshold(kind, r.credential_id)
+            if r.threshold <= known:
+                return REDUNDANT
+        result = _verified(r, identity_of)
+        if result == NEW:
+            m = self.make(now, r.target)
+            if kind != TYPE_COM:
+                m.revoke(kind, r.credential_id, r.threshold, self.limits.member_thresholds)
+            # Any revocation voids the certificate up to then as well, as the original does.
+            if r.threshold > m.com_threshold:
+                m.com_threshold = r.threshold
+            m.generation = -1
+        return result
+
+
+def _verified(c, identity_of):
+    v = c.verify(identity_of)
+    if v == OK:
+        return NEW
+    return DEFERRED if v == UNKNOWN_SIGNER else REJECTED
