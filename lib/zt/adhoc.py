@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Networks without a controller: their configuration follows from the network id and our address (VL2 1.5).
+# Networks without a controller: their configuration follows from the network id and our address
+# (VL2 1.5).
 
 from . import mac
 from ._compat import be64, const, u16
@@ -25,8 +26,10 @@ _AFTER = (
 
 
 def config(nwid, address, clock_ms):
-    """The configuration a node makes for itself, issued at `clock_ms` (int) of its own wall clock. None for
-    an id of neither form, which stays without; ValueError for one that says there is no such network."""
+    """The configuration a node makes for itself, issued at `clock_ms` (int) of its own wall clock.
+    None for an id of neither form, which stays without; ValueError for one that says there is no
+    such network.
+    """
     if nwid[0] != 0xFF:
         return None
     c = NetworkConfig()

@@ -1,13 +1,22 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The capability (VL2 5.2): rules a member may use beyond those of the network, with the chain of hands it
-# went through. Keeps the rules as wire bytes and evaluates none.
+# The capability (VL2 5.2): rules a member may use beyond those of the network, with the chain of
+# hands it went through. Keeps the rules as wire bytes and evaluates none.
 
 from ._compat import be16, be32, u16, u32
 from .rulematch import FIELDS
 from .rules import validate
 from .signed import (
-    BAD, NOBODY, OK, UNKNOWN_SIGNER, bracket, field, need, pack_signature, read_signature, skip_extra,
+    BAD,
+    NOBODY,
+    OK,
+    UNKNOWN_SIGNER,
+    bracket,
+    field,
+    need,
+    pack_signature,
+    read_signature,
+    skip_extra,
 )
 
 MAX_RULES = 64
@@ -24,8 +33,9 @@ def count_rules(raw):
 
 
 def canonical(raw):
-    """Rules as every verifier writes them again before it checks a signature: each type with just the
-    fields it has, whatever its length said (VL2 4.1)."""
+    """Rules as every verifier writes them again before it checks a signature: each type with just
+    the fields it has, whatever its length said (VL2 4.1).
+    """
     out = bytearray()
     p = 0
     while p < len(raw):
@@ -38,8 +48,9 @@ def canonical(raw):
 
 
 class Capability:
-    """`nwid`, `timestamp` (8 bytes), `id` (int), `rules` (wire bytes), `max_chain`, `custody` (list of (to,
-    from, signature)), `issued_to` (the last holder). `unknown` as in Signed."""
+    """`nwid`, `timestamp` (8 bytes), `id` (int), `rules` (wire bytes), `max_chain`, `custody`
+    (list of (to, from, signature)), `issued_to` (the last holder). `unknown` as in Signed.
+    """
 
     def __init__(self, nwid, timestamp, id, rules, issued_to, max_chain=1):
         self.nwid = field(nwid, 8)
@@ -52,7 +63,8 @@ class Capability:
         self.max_chain = max_chain
         self.custody = []
         self.unknown = None
-        # Fields of a rule may lie behind its length but not behind all rules; then it cannot be written.
+        # Fields of a rule may lie behind its length but not behind all rules; then it cannot be
+        # written.
         if validate(self.rules, MAX_RULES) != len(self.rules):
             raise ValueError("capability: too many rules")
 
@@ -70,7 +82,12 @@ class Capability:
             p += 2 + buf[p + 1]
         need(buf, p, 1)
         cap = Capability(
-            buf[off : off + 8], buf[off + 8 : off + 16], u32(buf, off + 16), buf[start:p], NOBODY, buf[p]
+            buf[off : off + 8],
+            buf[off + 8 : off + 16],
+            u32(buf, off + 16),
+            buf[start:p],
+            NOBODY,
+            buf[p],
         )
         p += 1
         while True:
@@ -90,7 +107,11 @@ class Capability:
 
     def _head(self, rules):
         return (
-            self.nwid + self.timestamp + be32(self.id) + be16(count_rules(rules)) + rules
+            self.nwid
+            + self.timestamp
+            + be32(self.id)
+            + be16(count_rules(rules))
+            + rules
             + bytes((self.max_chain,))
         )
 
@@ -107,10 +128,14 @@ class Capability:
         """Hand the capability to `issued_to`: as the controller, or as its last holder."""
         if len(self.custody) == self.max_chain:
             raise ValueError("capability: custody chain too long")
-        self.custody.append((self.issued_to, identity.address, identity.sign(self.signed_message())))
+        self.custody.append(
+            (self.issued_to, identity.address, identity.sign(self.signed_message()))
+        )
 
     def verify(self, identity_of):
-        """OK, BAD or UNKNOWN_SIGNER for the whole chain; identity_of(address) gives an Identity or None."""
+        """OK, BAD or UNKNOWN_SIGNER for the whole chain; identity_of(address) gives an Identity or
+        None.
+        """
         self.unknown = None
         if not self.custody:
             return BAD
@@ -120,7 +145,7 @@ class Capability:
             if by != giver or signature is None:
                 return BAD
             giver = to
-        for to, by, signature in self.custody:
+        for _, by, signature in self.custody:
             signer = identity_of(by)
             if signer is None:
                 self.unknown = by

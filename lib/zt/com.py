@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The certificate of membership (VL2 5.1): who was let into a network and when. Two members agree if their
-# certificates do. Knows nothing of revocations or of who holds which certificate.
+# The certificate of membership (VL2 5.1): who was let into a network and when. Two members agree
+# if their certificates do. Knows nothing of revocations or of who holds which certificate.
 
 from ._compat import be16, be64, u16
 from .signed import BAD, NOBODY, OK, UNKNOWN_SIGNER, field, need
@@ -20,8 +20,10 @@ def _id(n):
 
 
 class COM:
-    """`nwid`, `timestamp` (8 bytes), `issued_to` (5) come from the qualifiers; zeros if those are missing.
-    `id` is always 0. `unknown` names the signer whose identity was missing at the last verify()."""
+    """`nwid`, `timestamp` (8 bytes), `issued_to` (5) come from the qualifiers; zeros if those are
+    missing. `id` is always 0. `unknown` names the signer whose identity was missing at the last
+    verify().
+    """
 
     id = 0
 
@@ -66,8 +68,9 @@ class COM:
 
     @staticmethod
     def issue(nwid, member, timestamp, window_ms):
-        """A certificate for the Identity `member`, still to be signed. Members agree with it whose own
-        certificate was issued within `window_ms` of it."""
+        """A certificate for the Identity `member`, still to be signed. Members agree with it whose
+        own certificate was issued within `window_ms` of it.
+        """
         digest = member.hash384()
         q = _id(_TIMESTAMP) + field(timestamp, 8) + be64(window_ms)
         q += _id(_NWID) + field(nwid, 8) + bytes(8)
@@ -113,8 +116,9 @@ class COM:
         return OK if signer.verify(self._q, self.signature) else BAD
 
     def agrees(self, other, other_identity):
-        """Does this certificate, mine, admit the holder of `other`? Signatures are not looked at, and the
-        differences allowed are mine, so the other side may see it differently."""
+        """Does this certificate, mine, admit the holder of `other`? Signatures are not looked at,
+        and the differences allowed are mine, so the other side may see it differently.
+        """
         q = self._q
         if not q or not other:
             return False

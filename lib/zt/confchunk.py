@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# How a network configuration travels: cut into signed chunks and put together again (VL2 2.4, 2.5). The
-# text inside is opaque here.
+# How a network configuration travels: cut into signed chunks and put together again (VL2 2.4,
+# 2.5). The text inside is opaque here.
 
 from ._compat import be16, be32, const, u16, u32
 
@@ -26,9 +26,11 @@ _DROPPED = (None, False, None)
 
 
 class Chunk:
-    """`nwid`, `data`, `total`, `offset`, `flags`, `update_id` (8 bytes), `signature` (96), `signed_bytes`.
-    `data` and `signed_bytes` are views of the buffer. A whole unsigned configuration of the old form has
-    signature None, and then no update id, total or offset worth reading."""
+    """`nwid`, `data`, `total`, `offset`, `flags`, `update_id` (8 bytes), `signature` (96),
+    `signed_bytes`. `data` and `signed_bytes` are views of the buffer. A whole unsigned
+    configuration of the old form has signature None, and then no update id, total or offset worth
+    reading.
+    """
 
     @staticmethod
     def unpack(buf, off=0):
@@ -69,13 +71,21 @@ class Chunk:
 
 
 def pack_chunks(identity, nwid, text, update_id, flags=0):
-    """The chunks of a configuration, each the body of one packet, signed by the controller `identity`."""
+    """The chunks of a configuration, each the body of one packet, signed by the controller
+    `identity`.
+    """
     out = []
     total = be32(len(text))
     for offset in range(0, max(len(text), 1), CHUNK_BYTES):
         data = text[offset : offset + CHUNK_BYTES]
         body = (
-            bytes(nwid) + be16(len(data)) + data + bytes((flags,)) + bytes(update_id) + total + be32(offset)
+            bytes(nwid)
+            + be16(len(data))
+            + data
+            + bytes((flags,))
+            + bytes(update_id)
+            + total
+            + be32(offset)
         )
         out.append(body + b"\x01\x00\x60" + identity.sign(body))
     return out
@@ -94,7 +104,9 @@ class _Slot:
 
 
 class ChunkAssembler:
-    """Puts the chunks of up to three updates of one network together. `max_bytes`: longest text kept."""
+    """Puts the chunks of up to three updates of one network together. `max_bytes`: longest text
+    kept.
+    """
 
     def __init__(self, max_bytes=MAX_CONFIG):
         self._max = min(max_bytes, MAX_CONFIG)
@@ -102,10 +114,11 @@ class ChunkAssembler:
         self.last = TAKEN
 
     def add(self, chunk, source, packet_id, controller):
-        """(update id, forward, text). `controller` is the Identity of the network's controller or None.
+        """(update id, forward, text). `controller` is the Identity of the network's controller or
+        None.
 
-        `text` is None until an update is complete. `forward` says that the chunk is genuine and asks to
-        be passed on. Who sent a signed chunk does not matter.
+        `text` is None until an update is complete. `forward` says that the chunk is genuine and
+        asks to be passed on. Who sent a signed chunk does not matter.
         """
         if chunk.total > self._max:
             return self._drop(TOO_BIG)
@@ -124,7 +137,8 @@ class ChunkAssembler:
             return self._drop(NO_CONTROLLER)
         if controller.address != chunk.nwid[:5] or not controller.verify(chunk.signed_bytes, sig):
             return self._drop(BAD_SIGNATURE)
-        # Signed, so the rest is the controller's own doing; it must still not cost us more than one text.
+        # Signed, so the rest is the controller's own doing; it must still not cost us more than
+        # one text.
         forward = bool(chunk.flags & FAST_PROPAGATE)
         if not same:
             try:

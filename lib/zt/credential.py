@@ -1,15 +1,27 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Credentials of a network (VL2 5): tag, certificate of ownership, revocation, and the payload that carries all
-# kinds. COM and Capability live in modules of their own and are offered here too. Nothing here remembers a
-# credential or judges its age.
+# Credentials of a network (VL2 5): tag, certificate of ownership, revocation, and the payload that
+# carries all kinds. COM and Capability live in modules of their own and are offered here too.
+# Nothing here remembers a credential or judges its age.
 
 from ._compat import be16, be32, be64, u16, u32
 from .capability import Capability
 from .com import COM
 from .signed import (  # noqa: F401 - offered to importers of this module
-    BAD, NOBODY, OK, TYPE_CAPABILITY, TYPE_COM, TYPE_COO, TYPE_REVOCATION, TYPE_TAG, UNKNOWN_SIGNER, Signed,
-    field, need, read_signature, skip_extra,
+    BAD,
+    NOBODY,
+    OK,
+    TYPE_CAPABILITY,
+    TYPE_COM,
+    TYPE_COO,
+    TYPE_REVOCATION,
+    TYPE_TAG,
+    UNKNOWN_SIGNER,
+    Signed,
+    field,
+    need,
+    read_signature,
+    skip_extra,
 )
 
 MAX_THINGS = 16
@@ -34,7 +46,10 @@ class Tag(Signed):
         """(Tag, next offset). The signature is not checked."""
         need(buf, off, 34)
         tag = Tag(
-            buf[off : off + 8], buf[off + 8 : off + 16], u32(buf, off + 16), u32(buf, off + 20),
+            buf[off : off + 8],
+            buf[off + 8 : off + 16],
+            u32(buf, off + 16),
+            u32(buf, off + 20),
             buf[off + 24 : off + 29],
         )
         tag.signed_by = bytes(buf[off + 29 : off + 34])
@@ -69,7 +84,11 @@ class Ownership(Signed):
         need(buf, off + 30, 17 * n + 10)
         things = [(buf[i], buf[i + 1 : i + 17]) for i in range(off + 30, p, 17)]
         coo = Ownership(
-            buf[off : off + 8], buf[off + 8 : off + 16], u32(buf, off + 24), things, buf[p : p + 5],
+            buf[off : off + 8],
+            buf[off + 8 : off + 16],
+            u32(buf, off + 24),
+            things,
+            buf[p : p + 5],
             buf[off + 16 : off + 24],
         )
         coo.signed_by = bytes(buf[p + 5 : p + 10])
@@ -97,8 +116,9 @@ class Ownership(Signed):
 
 
 class Revocation(Signed):
-    """Voids what `target` holds of `type` and `credential_id` with a timestamp up to `threshold` (8 bytes).
-    `flags`: int. `timestamp` and `issued_to` are other names for threshold and target."""
+    """Voids what `target` holds of `type` and `credential_id` with a timestamp up to `threshold`
+    (8 bytes). `flags`: int. `timestamp` and `issued_to` are other names for threshold and target.
+    """
 
     def __init__(self, id, nwid, credential_id, threshold, flags, target, type):
         self.id = id
@@ -114,8 +134,13 @@ class Revocation(Signed):
         """(Revocation, next offset). The signature is not checked."""
         need(buf, off, 51)
         r = Revocation(
-            u32(buf, off + 4), buf[off + 8 : off + 16], u32(buf, off + 20), buf[off + 24 : off + 32],
-            int.from_bytes(buf[off + 32 : off + 40], "big"), buf[off + 40 : off + 45], buf[off + 50],
+            u32(buf, off + 4),
+            buf[off + 8 : off + 16],
+            u32(buf, off + 20),
+            buf[off + 24 : off + 32],
+            int.from_bytes(buf[off + 32 : off + 40], "big"),
+            buf[off + 40 : off + 45],
+            buf[off + 50],
         )
         r.signed_by = bytes(buf[off + 45 : off + 50])
         r.signature, off = read_signature(buf, off + 51)
@@ -123,8 +148,14 @@ class Revocation(Signed):
 
     def _fields(self):
         return (
-            b"\0\0\0\0" + be32(self.id) + self.nwid + b"\0\0\0\0" + be32(self.credential_id) + self.threshold
-            + be64(self.flags) + self.target
+            b"\0\0\0\0"
+            + be32(self.id)
+            + self.nwid
+            + b"\0\0\0\0"
+            + be32(self.credential_id)
+            + self.threshold
+            + be64(self.flags)
+            + self.target
         )
 
     def _after(self):
@@ -132,8 +163,9 @@ class Revocation(Signed):
 
 
 def unpack_credentials(buf, off, end):
-    """(coms, capabilities, tags, revocations, coos) of a NETWORK_CREDENTIALS payload buf[off:end]. It may end
-    after any whole section."""
+    """(coms, capabilities, tags, revocations, coos) of a NETWORK_CREDENTIALS payload buf[off:end].
+    It may end after any whole section.
+    """
     if end != len(buf):
         buf = memoryview(buf)[:end]
     lists = [[], [], [], [], []]

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The `key=value` text that network configurations and requests are made of (VL2 3.1). Knows the escapes
-# and the number forms, not a single key.
+# The `key=value` text that network configurations and requests are made of (VL2 3.1). Knows the
+# escapes and the number forms, not a single key.
 
 from ._compat import be64, hexs
 

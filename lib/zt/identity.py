@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# An identity: an address, a public key pair and perhaps the private one, its text and binary forms, and
-# the search that makes one. Files and where they live are not its business.
+# An identity: an address, a public key pair and perhaps the private one, its text and binary
+# forms, and the search that makes one. Files and where they live are not its business.
 
 from . import crypto
 from ._compat import const, hexs, unhex
@@ -42,7 +42,9 @@ class Identity:
 
     @staticmethod
     def parse(text):
-        """From the text form (str, or bytes of a file). A secret that does not fit the public key is refused."""
+        """From the text form (str, or bytes of a file). A secret that does not fit the public key
+        is refused.
+        """
         if not isinstance(text, str):
             try:
                 text = str(text, "utf-8")
@@ -66,7 +68,9 @@ class Identity:
 
     @staticmethod
     def unpack(buf, off=0):
-        """(Identity, next offset) from the binary form; keys are copied, not checked against the address."""
+        """(Identity, next offset) from the binary form; keys are copied, not checked against the
+        address.
+        """
         end = len(buf)
         if off + 71 > end:
             raise ValueError("identity cut short")
@@ -141,8 +145,9 @@ class Identity:
 
 
 def generate(random, progress=None):
-    """A new identity from `random(n) -> bytes`. The search takes about 15 hash runs; progress(runs done) is
-    called now and then and may raise to give up."""
+    """A new identity from `random(n) -> bytes`. The search takes about 15 hash runs; progress(runs
+    done) is called now and then and may raise to give up.
+    """
     while True:
         private, public, digest = crypto.identity_search(random(64), progress)
         address = bytes(digest[59:64])

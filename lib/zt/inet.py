@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# IP addresses: the InetAddress blob, the `ip/number` text form, scopes. An IP is 4 or 16 bytes; the number
-# beside it is a port or a prefix length, whichever the caller means. Knows no socket and no name lookup.
+# IP addresses: the InetAddress blob, the `ip/number` text form, scopes. An IP is 4 or 16 bytes;
+# the number beside it is a port or a prefix length, whichever the caller means. Knows no socket
+# and no name lookup.
 
 from ._compat import be16, u16
 
@@ -33,7 +34,9 @@ def pack(ip, port):
 
 
 def unpack(buf, off):
-    """((ip, number) or None, next offset). None for nil and for the address types that are only skipped."""
+    """((ip, number) or None, next offset). None for nil and for the address types that are only
+    skipped.
+    """
     end = len(buf)
     if off >= end:
         raise ValueError("address cut short")
@@ -225,7 +228,9 @@ def valid_for_path(ip):
 
 
 def in_net(ip, net_ip, bits):
-    """Is `ip` within net_ip/bits? Never across families; more bits than the address has is no match."""
+    """Is `ip` within net_ip/bits? Never across families; more bits than the address has is no
+    match.
+    """
     n = len(ip)
     if n != len(net_ip) or bits > 8 * n or bits < 0:
         return False

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What follows from a network id and an address: MACs, the two managed IPv6 schemes, multicast groups of an
-# IP, and answers to neighbour solicitations for addresses that spell out their owner (VL2 1.2-1.4, 6.4).
+# What follows from a network id and an address: MACs, the two managed IPv6 schemes, multicast
+# groups of an IP, and answers to neighbour solicitations for addresses that spell out their owner
+# (VL2 1.2-1.4, 6.4).
 
 from ._compat import be16, u16, u32, unhex
 
@@ -21,7 +22,15 @@ def first_octet(nwid):
 
 
 def _mask(nwid, five):
-    return bytes((five[0] ^ nwid[6], five[1] ^ nwid[5], five[2] ^ nwid[4], five[3] ^ nwid[3], five[4] ^ nwid[2]))
+    return bytes(
+        (
+            five[0] ^ nwid[6],
+            five[1] ^ nwid[5],
+            five[2] ^ nwid[4],
+            five[3] ^ nwid[3],
+            five[4] ^ nwid[2],
+        )
+    )
 
 
 def from_address(address, nwid):
@@ -39,7 +48,9 @@ def rfc4193(nwid, address):
 
 
 def _fold(nwid):
-    return bytes((0xFC, nwid[4] ^ nwid[0], nwid[5] ^ nwid[1], nwid[6] ^ nwid[2], nwid[7] ^ nwid[3]))
+    return bytes(
+        (0xFC, nwid[4] ^ nwid[0], nwid[5] ^ nwid[1], nwid[6] ^ nwid[2], nwid[7] ^ nwid[3])
+    )
 
 
 def sixplane(nwid, address):
@@ -49,9 +60,8 @@ def sixplane(nwid, address):
 
 def link_local(mac):
     """EUI-64 link-local address; the universal bit is cleared, not inverted (VL2 1.3)."""
-    return (
-        b"\xfe\x80\0\0\0\0\0\0"
-        + bytes((mac[0] & 0xFD, mac[1], mac[2], 0xFF, 0xFE, mac[3], mac[4], mac[5]))
+    return b"\xfe\x80\0\0\0\0\0\0" + bytes(
+        (mac[0] & 0xFD, mac[1], mac[2], 0xFF, 0xFE, mac[3], mac[4], mac[5])
     )
 
 
@@ -83,8 +93,10 @@ def _checksum(packet):
 
 
 def ndp_emulate(nwid, my_address, static_ips, frame):
-    """(MAC of the peer, advertisement) if `frame`, a multicast IPv6 packet from our tap, asks for an address
-    that names its owner; None if it must go out as it is. The caller has looked at the network's flag."""
+    """(MAC of the peer, advertisement) if `frame`, a multicast IPv6 packet from our tap, asks for
+    an address that names its owner; None if it must go out as it is. The caller has looked at the
+    network's flag.
+    """
     if len(frame) < _NDP_LEN or frame[6] != 0x3A or frame[40] != 0x87:
         return None
     target = bytes(frame[48:64])

@@ -1,13 +1,14 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The network configuration as a member holds it, its dictionary form, and what goes with asking for one
-# (VL2 2.2, 2.6, 3.2, 3.3). Does not say what follows from a configuration; that is network.py.
+# The network configuration as a member holds it, its dictionary form, and what goes with asking
+# for one (VL2 2.2, 2.6, 3.2, 3.3). Does not say what follows from a configuration; that is
+# network.py.
 
 from . import inet
 from ._compat import be16, be64, const, u16
 from .capability import Capability
 from .com import COM
-from .confchunk import MAX_CONFIG, Chunk, ChunkAssembler, pack_chunks  # noqa: F401 - offered to importers
+from .confchunk import MAX_CONFIG, Chunk, ChunkAssembler, pack_chunks  # noqa: F401 - offered
 from .const import NETWORK_MTU_DEFAULT, NETWORK_MTU_MAX, NETWORK_MTU_MIN
 from .credential import Ownership, Tag
 from .dictionary import Dictionary, encode, hex40, hex64
@@ -96,7 +97,9 @@ def _lenient(kind, blob, limit):
 
 
 class NetworkConfig:
-    """The fields of VL2 3.3 under their names in docs/internals.md; made with everything at its default."""
+    """The fields of VL2 3.3 under their names in docs/internals.md; made with everything at its
+    default.
+    """
 
     def __init__(self):
         self.nwid = bytes(8)
@@ -125,7 +128,9 @@ class NetworkConfig:
         self.sso_enabled = False
         self.auth_url = ""
         self.auth_expiry = 0
-        self.issuer_url = self.central_url = self.sso_nonce = self.sso_state = self.sso_client_id = ""
+        self.issuer_url = self.central_url = self.sso_nonce = self.sso_state = (
+            self.sso_client_id
+        ) = ""
         self.sso_provider = "default"
 
     # --- what the flags and roles say
@@ -222,7 +227,9 @@ class NetworkConfig:
             if p + 4 > len(blob):
                 raise ValueError("network config: route cut short")
             if _with_prefix(target):
-                self.routes.append(target + (via[0] if via else None, u16(blob, p), u16(blob, p + 2)))
+                self.routes.append(
+                    target + (via[0] if via else None, u16(blob, p), u16(blob, p + 2))
+                )
             p += 4
             n += 1
         for found in _addresses(d.get("I") or b"", MAX_STATIC_IPS):
@@ -252,7 +259,9 @@ class NetworkConfig:
                     setattr(self, name, text_of(value))
 
     def pack(self):
-        """The dictionary text, keys in the order of the original, so that it can be compared by bytes."""
+        """The dictionary text, keys in the order of the original, so that it can be compared by
+        bytes.
+        """
         pairs = [
             ("v", hex64(VERSION)),
             ("nwid", hex64(self.nwid)),
@@ -309,7 +318,7 @@ def _route(r):
 
 
 def request_metadata(limits, vendor=0):
-    """The dictionary of a configuration request (VL2 2.2): what a node with these Limits can take."""
+    """The dictionary of a configuration request (VL2 2.2): what a node with these Limits takes."""
     major, minor, revision = limits.version
     numbers = (
         ("v", VERSION),
@@ -342,8 +351,9 @@ _AUTH = (
 
 
 def parse_error_auth(body):
-    """What an ERROR 0x09 says of how to authenticate (VL2 2.6), as a dict; `body` begins with the network id.
-    Texts are empty when absent; `provider` is then "default"."""
+    """What an ERROR 0x09 says of how to authenticate (VL2 2.6), as a dict; `body` begins with the
+    network id. Texts are empty when absent; `provider` is then "default".
+    """
     d = Dictionary(b"")
     if len(body) > 10:
         n = u16(body, 8)

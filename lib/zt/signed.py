@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What all credentials share: the verdicts, the brackets of a signed message, the signature field, and the
-# rule that only the controller of the network signs (VL2 5). Single credentials are in com, capability
-# and credential.
+# What all credentials share: the verdicts, the brackets of a signed message, the signature field,
+# and the rule that only the controller of the network signs (VL2 5). Single credentials are in
+# com, capability and credential.
 
 from ._compat import const, u16
 
@@ -49,7 +49,7 @@ def read_signature(buf, off):
 
 
 def pack_signature(signature):
-    """A signature we hold none of is written as zeros: it does not verify, but the form is kept."""
+    """A signature we do not hold is written as zeros: it will not verify, the form is kept."""
     return _SIGNATURE_HEAD + (signature or _EMPTY)
 
 
@@ -69,9 +69,9 @@ def bracket(body):
 class Signed:
     """Base of tag, certificate of ownership and revocation: fields, then one signature.
 
-    A subclass sets `nwid`, `timestamp`, `issued_to`, `id` and offers `_fields()`, the bytes before the
-    signer's address, and `_after()`, those behind it. `unknown` names the signer whose identity was missing
-    at the last verify().
+    A subclass sets `nwid`, `timestamp`, `issued_to`, `id` and offers `_fields()`, the bytes before
+    the signer's address, and `_after()`, those behind it. `unknown` names the signer whose
+    identity was missing at the last verify().
     """
 
     signed_by = NOBODY
@@ -82,7 +82,13 @@ class Signed:
         return b""
 
     def pack(self):
-        return self._fields() + self.signed_by + self._after() + pack_signature(self.signature) + b"\0\0"
+        return (
+            self._fields()
+            + self.signed_by
+            + self._after()
+            + pack_signature(self.signature)
+            + b"\0\0"
+        )
 
     def signed_message(self):
         return bracket(self._fields() + self.signed_by + self._after() + b"\0\0")

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Loads the test vectors on CPython and MicroPython alike, from a path relative to this file, and holds the
-# two loops every parser test needs: every truncation and one flipped bit per byte.
+# Loads the test vectors on CPython and MicroPython alike, from a path relative to this file, and
+# holds the two loops every parser test needs: every truncation and one flipped bit per byte.
 
 import json
 
@@ -32,7 +32,9 @@ def unhex(s):
 
 
 def refuses(parse, data):
-    """True if parse(data) raises ValueError, False if it returns. Anything else raised is a failure."""
+    """True if parse(data) raises ValueError, False if it returns. Anything else raised is a
+    failure.
+    """
     try:
         parse(data)
     except ValueError:

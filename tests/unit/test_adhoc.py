@@ -1,7 +1,6 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 
 from _vectors import load, refuses, unhex
-
 from zt import adhoc, inet, rules
 from zt.const import NET_NOT_FOUND
 from zt.netconf import NetworkConfig

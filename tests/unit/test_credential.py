@@ -1,10 +1,25 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 
-from _vectors import every_truncation_refused, load, refuses, survive_flips, survive_truncations, unhex
-
+from _vectors import (
+    every_truncation_refused,
+    load,
+    refuses,
+    survive_flips,
+    survive_truncations,
+    unhex,
+)
 from zt import credential, inet
 from zt.credential import (
-    BAD, COM, OK, UNKNOWN_SIGNER, Capability, Ownership, Revocation, Tag, pack_credentials, unpack_credentials,
+    BAD,
+    COM,
+    OK,
+    UNKNOWN_SIGNER,
+    Capability,
+    Ownership,
+    Revocation,
+    Tag,
+    pack_credentials,
+    unpack_credentials,
 )
 from zt.identity import Identity
 
@@ -26,7 +41,9 @@ def be8(n):
 
 
 def same_read(kind, c):
-    """Unpack c["serialized"] from the middle of a buffer and check that it packs to the same bytes."""
+    """Unpack c["serialized"] from the middle of a buffer and check that it packs to the same
+    bytes.
+    """
     blob = unhex(c["serialized"])
     obj, nxt = kind.unpack(memoryview(b"abc" + blob + b"def"), 3)
     assert nxt == 3 + len(blob) and obj.pack() == blob
@@ -64,7 +81,10 @@ def test_com_issue_makes_the_ones_of_the_vectors():
             continue
         q = {i["id"]: i for i in c["qualifiers"]}
         com = COM.issue(
-            unhex(q[1]["value"]), ident(c["name"]), unhex(q[0]["value"]), int(q[0]["max_delta"], 16)
+            unhex(q[1]["value"]),
+            ident(c["name"]),
+            unhex(q[0]["value"]),
+            int(q[0]["max_delta"], 16),
         )
         com.sign(ident("controller"))
         assert com.pack() == unhex(c["serialized"]) and com.verify(identities().get) == OK
@@ -87,7 +107,9 @@ def test_com_agreement_over_the_whole_range_of_64_bits():
 
     top = (1 << 64) - 1
     assert com(top, top).agrees(com(0, 0), a) and com(0, top).agrees(com(top, 0), a)
-    assert not com(top, top - 1).agrees(com(0, 0), a) and not com(0, top - 1).agrees(com(top, 0), a)
+    assert not com(top, top - 1).agrees(com(0, 0), a) and not com(0, top - 1).agrees(
+        com(top, 0), a
+    )
 
 
 def test_com_with_bad_form_is_refused():
@@ -123,7 +145,11 @@ def test_ownership_of_the_vectors():
     for c in v("coo"):
         o = same_read(Ownership, c)
         assert o.things == [(t["type"], unhex(t["value"])) for t in c["things"]]
-        assert o.issued_to == unhex(c["issued_to"]) and o.id == c["id"] and o.nwid == unhex(c["network_id"])
+        assert (
+            o.issued_to == unhex(c["issued_to"])
+            and o.id == c["id"]
+            and o.nwid == unhex(c["network_id"])
+        )
         check_verify(o, c["verify"])
         made = Ownership(o.nwid, be8(c["timestamp"]), c["id"], o.things, o.issued_to)
         made.sign(ident("controller"))
@@ -134,19 +160,33 @@ def test_ownership_of_the_vectors():
 def test_ownership_compares_only_the_length_of_the_type():
     ip4, ip6, mac = inet.parse_ip("10.0.0.5"), inet.parse_ip("fd00::5"), b"\2\3\4\5\6\7"
     o = Ownership(
-        bytes(8), bytes(8), 1,
-        [(1, mac + b"x" * 10), (2, ip4 + b"y" * 12), (3, ip6), (9, b"\x0b\0\0\1" + bytes(12))], bytes(5),
+        bytes(8),
+        bytes(8),
+        1,
+        [(1, mac + b"x" * 10), (2, ip4 + b"y" * 12), (3, ip6), (9, b"\x0b\0\0\1" + bytes(12))],
+        bytes(5),
     )
     assert o.owns_ip(ip4) and o.owns_ip(ip6) and o.owns_mac(mac)
-    assert not o.owns_ip(b"\x0a\0\0\6") and not o.owns_ip(bytes(16)) and not o.owns_mac(mac[:5] + b"8")
+    assert (
+        not o.owns_ip(b"\x0a\0\0\6")
+        and not o.owns_ip(bytes(16))
+        and not o.owns_mac(mac[:5] + b"8")
+    )
     assert not o.owns_ip(b"\x0b\0\0\1")
 
 
 def test_revocation_of_the_vectors():
     for c in v("revocation"):
         r = same_read(Revocation, c)
-        assert (r.id, r.credential_id, r.flags, r.type) == (c["id"], c["credential_id"], c["flags"], c["type"])
-        assert r.threshold == r.timestamp == be8(c["threshold"]) and r.nwid == unhex(c["network_id"])
+        assert (r.id, r.credential_id, r.flags, r.type) == (
+            c["id"],
+            c["credential_id"],
+            c["flags"],
+            c["type"],
+        )
+        assert r.threshold == r.timestamp == be8(c["threshold"]) and r.nwid == unhex(
+            c["network_id"]
+        )
         assert r.target == r.issued_to == unhex(c["target"])
         check_verify(r, c["verify"])
         made = Revocation(r.id, r.nwid, r.credential_id, r.threshold, r.flags, r.target, r.type)
@@ -161,7 +201,9 @@ def test_capability_of_the_vectors():
         assert cap.nwid == unhex(c["network_id"]) and cap.timestamp == be8(c["timestamp"])
         assert cap.id == c["id"] and cap.max_chain == c["max_custody_chain_length"]
         assert cap.rules == unhex(c["rules_bin"]) and cap.issued_to == unhex(c["issued_to"])
-        assert cap.custody == [tuple(unhex(e[k]) for k in ("to", "from", "signature")) for e in c["custody"]]
+        assert cap.custody == [
+            tuple(unhex(e[k]) for k in ("to", "from", "signature")) for e in c["custody"]
+        ]
         check_verify(cap, c["verify"] == 0)
         hostile(Capability, cap.pack())
 
@@ -170,8 +212,12 @@ def test_capability_handed_on_as_in_the_vectors():
     secrets = {unhex(i["address"]): Identity.parse(i["secret"]) for i in v("identities").values()}
     for c in v("capability"):
         cap = Capability(
-            unhex(c["network_id"]), be8(c["timestamp"]), c["id"], unhex(c["rules_bin"]),
-            bytes(5), c["max_custody_chain_length"],
+            unhex(c["network_id"]),
+            be8(c["timestamp"]),
+            c["id"],
+            unhex(c["rules_bin"]),
+            bytes(5),
+            c["max_custody_chain_length"],
         )
         for e in c["custody"]:
             cap.issued_to = unhex(e["to"])
@@ -220,8 +266,13 @@ def test_other_kinds_of_signature_are_skipped_and_do_not_verify():
 
 def test_one_flipped_bit_never_verifies():
     known = identities()
-    for kind, group in ((COM, "com"), (Tag, "tag"), (Ownership, "coo"), (Revocation, "revocation"),
-                        (Capability, "capability")):
+    for kind, group in (
+        (COM, "com"),
+        (Tag, "tag"),
+        (Ownership, "coo"),
+        (Revocation, "revocation"),
+        (Capability, "capability"),
+    ):
         good = unhex(v(group)[0]["serialized"])
         step = 17  # a sample: each verification costs milliseconds in pure Python
         for i in range(0, len(good), step):
@@ -236,8 +287,12 @@ def test_one_flipped_bit_never_verifies():
 
 def test_things_out_of_bounds_are_refused():
     head = bytes(28)
-    assert refuses(Ownership.unpack, head + b"\0\x11" + bytes(17 * 17 + 10) + b"\1\0\x60" + bytes(98))
-    assert not refuses(Ownership.unpack, head + b"\0\x10" + bytes(16 * 17 + 10) + b"\1\0\x60" + bytes(98))
+    assert refuses(
+        Ownership.unpack, head + b"\0\x11" + bytes(17 * 17 + 10) + b"\1\0\x60" + bytes(98)
+    )
+    assert not refuses(
+        Ownership.unpack, head + b"\0\x10" + bytes(16 * 17 + 10) + b"\1\0\x60" + bytes(98)
+    )
     assert refuses(Ownership.unpack, head + b"\xff\xff" + bytes(400))
     assert refuses(lambda n: Ownership(bytes(8), bytes(8), 1, [(1, bytes(16))] * n, bytes(5)), 17)
 
@@ -247,8 +302,11 @@ def everything():
         return [kind.unpack(unhex(c["serialized"]))[0] for c in v(group)]
 
     return (
-        [c for c in read(COM, "com") if c.signature], read(Capability, "capability"), read(Tag, "tag"),
-        read(Revocation, "revocation"), read(Ownership, "coo"),
+        [c for c in read(COM, "com") if c.signature],
+        read(Capability, "capability"),
+        read(Tag, "tag"),
+        read(Revocation, "revocation"),
+        read(Ownership, "coo"),
     )
 
 
@@ -257,7 +315,10 @@ def test_credentials_payload_both_ways():
     payload = pack_credentials(*lists)
     got = unpack_credentials(memoryview(b"12" + payload + b"tail"), 2, 2 + len(payload))
     assert got == lists
-    assert pack_credentials(revocations=lists[3][:1]) == b"\0\0\0\0\0\0\1" + lists[3][0].pack() + b"\0\0"
+    assert (
+        pack_credentials(revocations=lists[3][:1])
+        == b"\0\0\0\0\0\0\1" + lists[3][0].pack() + b"\0\0"
+    )
 
 
 def test_credentials_payload_may_end_after_a_section():
@@ -272,16 +333,25 @@ def test_credentials_payload_may_end_after_a_section():
 
 def test_credentials_payload_damaged():
     lists = everything()
-    payload = pack_credentials(lists[0][:1], lists[1][:1], lists[2][:1], lists[3][:1], lists[4][:1])
+    payload = pack_credentials(
+        lists[0][:1], lists[1][:1], lists[2][:1], lists[3][:1], lists[4][:1]
+    )
 
     def parse(b):
         return unpack_credentials(b, 0, len(b))
 
     survive_truncations(parse, payload)
     survive_flips(parse, payload)
-    assert refuses(parse, b"\0\xff\xff") and refuses(parse, b"\0\0") and refuses(parse, payload[:-1])
+    assert (
+        refuses(parse, b"\0\xff\xff") and refuses(parse, b"\0\0") and refuses(parse, payload[:-1])
+    )
 
 
 def test_type_codes():
-    assert (credential.TYPE_COM, credential.TYPE_CAPABILITY, credential.TYPE_TAG, credential.TYPE_COO,
-            credential.TYPE_REVOCATION) == (1, 2, 3, 4, 6)
+    assert (
+        credential.TYPE_COM,
+        credential.TYPE_CAPABILITY,
+        credential.TYPE_TAG,
+        credential.TYPE_COO,
+        credential.TYPE_REVOCATION,
+    ) == (1, 2, 3, 4, 6)

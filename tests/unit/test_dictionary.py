@@ -1,7 +1,6 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 
 from _vectors import load, unhex
-
 from zt.dictionary import Dictionary, encode, escape, hex40, hex64, number, unescape
 
 
@@ -62,16 +61,31 @@ def test_defaults_stand_in_for_absent_and_empty_values():
 
 def test_first_match_wins_and_raw_equals_is_kept():
     d = Dictionary(b"x=a=1\na=2\na=3\r\nb=4\rc=5")
-    assert d.get("a") == b"2" and d.get("x") == b"a=1" and d.get("b") == b"4" and d.get("c") == b"5"
+    assert (
+        d.get("a") == b"2" and d.get("x") == b"a=1" and d.get("b") == b"4" and d.get("c") == b"5"
+    )
     assert Dictionary(b"").get("a") is None and Dictionary(b"a").get("a") is None
 
 
 def test_numbers_as_strtoull_reads_them():
     for text, want in (
-        (b"ff", 255), (b"FF", 255), (b"+ff", 255), (b"-1", (1 << 64) - 1), (b"\t\n ff", 255), (b"0x", 0),
-        (b"0xg", 0), (b"0X1f", 31), (b"- 1", 0), (b"--1", 0), (b"ffffffffffffffff", (1 << 64) - 1),
-        (b"10000000000000000", (1 << 64) - 1), (b"-10000000000000000", (1 << 64) - 1),
-        (b"000000000000000000001", 1), (b"", 0), (b" ", 0), (b"1" * 100000, (1 << 64) - 1),
+        (b"ff", 255),
+        (b"FF", 255),
+        (b"+ff", 255),
+        (b"-1", (1 << 64) - 1),
+        (b"\t\n ff", 255),
+        (b"0x", 0),
+        (b"0xg", 0),
+        (b"0X1f", 31),
+        (b"- 1", 0),
+        (b"--1", 0),
+        (b"ffffffffffffffff", (1 << 64) - 1),
+        (b"10000000000000000", (1 << 64) - 1),
+        (b"-10000000000000000", (1 << 64) - 1),
+        (b"000000000000000000001", 1),
+        (b"", 0),
+        (b" ", 0),
+        (b"1" * 100000, (1 << 64) - 1),
     ):
         assert number(text) == want, text[:20]
 

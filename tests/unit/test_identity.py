@@ -1,7 +1,6 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 
 from _vectors import every_truncation_refused, load, refuses, survive_flips, unhex
-
 from zt import crypto
 from zt.identity import Identity, generate, reserved
 
@@ -28,7 +27,10 @@ def test_binary_form_reads_from_an_offset():
         for key, n in (("public_binary", 71), ("secret_binary", 135)):
             blob = unhex(c[key])
             i, nxt = Identity.unpack(memoryview(b"abc" + blob + b"z"), 3)
-            assert nxt == 3 + n and i.text(n == 135) == c["public_string" if n == 71 else "secret_string"]
+            assert (
+                nxt == 3 + n
+                and i.text(n == 135) == c["public_string" if n == 71 else "secret_string"]
+            )
 
 
 def test_hash384_of_the_vectors():
@@ -43,7 +45,7 @@ def test_checks_of_the_vectors_parse_or_not():
 
 def test_checks_of_the_vectors_validate_or_not():
     if crypto.BACKEND == "python":
-        return  # half a minute of hash runs; the other backends do it, and the pure hash has its own test
+        return  # half a minute of hash runs; the pure hash has its own test
     for c in load("vl1.json")["identity_checks"]:
         if c["parses"]:
             assert Identity.parse(c["string"]).validate() == c["valid"], c["why"]
@@ -100,7 +102,12 @@ def test_agreement_is_symmetric_and_signatures_are_bound_to_the_signer():
 
 def test_without_the_secret_nothing_secret_is_possible():
     p = Identity.parse(cases()[0]["public_string"])
-    for f in (lambda x: x.sign(b""), lambda x: x.agree(x), lambda x: x.pack(True), lambda x: x.text(True)):
+    for f in (
+        lambda x: x.sign(b""),
+        lambda x: x.agree(x),
+        lambda x: x.pack(True),
+        lambda x: x.text(True),
+    ):
         assert refuses(f, p)
 
 

@@ -1,7 +1,6 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 
 from _vectors import load, refuses, unhex
-
 from zt import inet, mac
 
 
@@ -63,7 +62,10 @@ def test_ndp_emulation_of_the_vectors():
             assert got is None, c["name"]
             continue
         emulated += 1
-        assert got == (mac.parse(c["emulated_reply"][0]["from"]), unhex(c["emulated_reply"][0]["frame"]))
+        assert got == (
+            mac.parse(c["emulated_reply"][0]["from"]),
+            unhex(c["emulated_reply"][0]["frame"]),
+        )
     assert emulated == 3
 
 
@@ -82,8 +84,14 @@ def test_other_frames_are_not_emulated():
 
 def test_bad_mac_text_is_refused():
     for bad in (
-        "", "de:04:aa:cc:46", "de:04:aa:cc:46:1c:00", "de04aacc461c", "de:04:aa:cc:46:1g", "d:e04:aa:cc:46:1c",
-        "de-04-aa-cc-46-1c", "de:04:aa:cc:46: c",
+        "",
+        "de:04:aa:cc:46",
+        "de:04:aa:cc:46:1c:00",
+        "de04aacc461c",
+        "de:04:aa:cc:46:1g",
+        "d:e04:aa:cc:46:1c",
+        "de-04-aa-cc-46-1c",
+        "de:04:aa:cc:46: c",
     ):
         assert refuses(mac.parse, bad), bad
     assert mac.parse("DE:04:aa:CC:46:1c") == unhex("de04aacc461c")

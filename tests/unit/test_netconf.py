@@ -1,13 +1,15 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 
 from _vectors import load, refuses, survive_flips, survive_truncations, unhex
-
 from zt import confchunk, inet
 from zt.dictionary import Dictionary, encode
 from zt.identity import Identity
 from zt.limits import Limits
 from zt.netconf import (
-    Chunk, ChunkAssembler, NetworkConfig, pack_chunks, parse_error_auth, request_metadata, text_of,
+    NetworkConfig,
+    parse_error_auth,
+    request_metadata,
+    text_of,
 )
 
 MINIMUM = b"v=7\nnwid=6af0762a6e00c0de\nid=c4aaa26c6a"
@@ -36,14 +38,24 @@ def role_text(entry):
 
 def route(r):
     return {
-        "target": inet.text(r[0], r[1]), "via": inet.text(r[2], 0) if r[2] else None, "flags": r[3], "metric": r[4],
+        "target": inet.text(r[0], r[1]),
+        "via": inet.text(r[2], 0) if r[2] else None,
+        "flags": r[3],
+        "metric": r[4],
     }
 
 
 def check_fields(c, want):
     assert c.nwid == unhex(want["nwid"]) and c.timestamp == be8(want["timestamp"])
-    assert (c.ctmd, c.revision, c.mtu, c.type) == (want["ctmd"], want["revision"], want["mtu"], want["type"])
-    assert c.issued_to == unhex(want["issued_to"]) and c.trace_target == unhex(want["remote_trace_target"])
+    assert (c.ctmd, c.revision, c.mtu, c.type) == (
+        want["ctmd"],
+        want["revision"],
+        want["mtu"],
+        want["type"],
+    )
+    assert c.issued_to == unhex(want["issued_to"]) and c.trace_target == unhex(
+        want["remote_trace_target"]
+    )
     assert c.trace_level == want["remote_trace_level"] and c.flags == int(want["flags"], 16)
     assert c.multicast_limit == want["multicast_limit"] and c.name == want["name"]
     assert [role_text(s) for s in c.specialists] == want["specialists"]
@@ -61,9 +73,14 @@ def check_fields(c, want):
         assert c.com.timestamp == be8(want["com_timestamp"])
     assert c.sso_version == want["sso_version"] and c.sso_enabled == want["sso_enabled"]
     for name, key in (
-        ("auth_url", "authentication_url"), ("auth_expiry", "authentication_expiry_time"),
-        ("issuer_url", "issuer_url"), ("central_url", "central_auth_url"), ("sso_nonce", "sso_nonce"),
-        ("sso_state", "sso_state"), ("sso_client_id", "sso_client_id"), ("sso_provider", "sso_provider"),
+        ("auth_url", "authentication_url"),
+        ("auth_expiry", "authentication_expiry_time"),
+        ("issuer_url", "issuer_url"),
+        ("central_url", "central_auth_url"),
+        ("sso_nonce", "sso_nonce"),
+        ("sso_state", "sso_state"),
+        ("sso_client_id", "sso_client_id"),
+        ("sso_provider", "sso_provider"),
     ):
         if key in want:
             assert getattr(c, name) == want[key], name
@@ -83,7 +100,11 @@ def test_odd_configs_of_the_vectors():
         assert refuses(NetworkConfig.parse, data) == (not case["parses"]), case["name"]
         if case["parses"]:
             c = NetworkConfig.parse(data)
-            assert (c.mtu, c.type, c.multicast_limit) == (case["mtu"], case["type"], case["multicast_limit"])
+            assert (c.mtu, c.type, c.multicast_limit) == (
+                case["mtu"],
+                case["type"],
+                case["multicast_limit"],
+            )
             count = p = 0
             while p < len(c.rules):
                 p += 2 + c.rules[p + 1]
@@ -104,7 +125,9 @@ def test_flags_and_roles():
     assert c.active_bridges == [b] and c.is_active_bridge(b) and not c.is_active_bridge(other)
     assert c.anchors == [b, other] and c.replicators == [other]
     c = NetworkConfig.parse(MINIMUM + b"\nt=1\nf=0")
-    assert c.public and not c.broadcast and not c.ndp_emulation and c.com is None and c.rules == b""
+    assert (
+        c.public and not c.broadcast and not c.ndp_emulation and c.com is None and c.rules == b""
+    )
 
 
 def test_damaged_configs_raise_only_value_error():
@@ -158,8 +181,10 @@ def test_what_is_beyond_the_bounds_is_not_read():
     c = NetworkConfig.parse(full())
     cap, coo = c.capabilities[0].pack(), c.coos[0].pack()
     for key, one, limit, get in (
-        ("TAG", tag, 128, lambda c: c.tags), ("CAP", cap, 128, lambda c: c.capabilities),
-        ("COO", coo, 4, lambda c: c.coos), ("S", b"\0\0\2abcde", 256, lambda c: c.specialists),
+        ("TAG", tag, 128, lambda c: c.tags),
+        ("CAP", cap, 128, lambda c: c.capabilities),
+        ("COO", coo, 4, lambda c: c.coos),
+        ("S", b"\0\0\2abcde", 256, lambda c: c.specialists),
         ("RT", b"\x04\x0a\0\0\0\0\x08\0\0\0\0\0", 128, lambda c: c.routes),
         ("I", b"\x04\x0a\0\0\1\0\x08", 32, lambda c: c.static_ips),
     ):
@@ -173,14 +198,22 @@ def test_what_is_beyond_the_bounds_is_not_read():
 def test_nil_and_impossible_addresses_are_left_out():
     c = NetworkConfig.parse(blob("I", b"\0" + b"\x04\x0a\0\0\1\0\x21" + b"\x04\x0a\0\0\2\0\x20"))
     assert c.static_ips == [(b"\x0a\0\0\2", 32)]
-    c = NetworkConfig.parse(blob("RT", b"\0\0\0\0\0\0" + b"\x04\x0a\0\0\0\xff\xff\0\0\0\0\0" + b"\x04\x0a\0\0\0\0\x08\0\0\1\0\2"))
+    c = NetworkConfig.parse(
+        blob(
+            "RT",
+            b"\0\0\0\0\0\0"
+            + b"\x04\x0a\0\0\0\xff\xff\0\0\0\0\0"
+            + b"\x04\x0a\0\0\0\0\x08\0\0\1\0\2",
+        )
+    )
     assert c.routes == [(b"\x0a\0\0\0", 8, None, 1, 2)]
     assert NetworkConfig.parse(blob("S", b"\0\0\2abcdeXYZ")).specialists == [(b"abcde", 2)]
 
 
 def test_huge_and_strange_numbers():
     c = NetworkConfig.parse(
-        MINIMUM + b"\nml=ffffffffffffffff\nctmd=ffffffffffffffff\nr=-1\nmtu=ffffffffffffffffffff\ntl=zz"
+        MINIMUM
+        + b"\nml=ffffffffffffffff\nctmd=ffffffffffffffff\nr=-1\nmtu=ffffffffffffffffffff\ntl=zz"
     )
     assert c.multicast_limit == 0xFFFFFFFF and c.ctmd == (1 << 64) - 1 == c.revision
     assert c.mtu == 10000 and c.trace_level == 0
@@ -203,135 +236,6 @@ def test_defaults_pack_and_come_back():
     assert refuses(lambda x: x.pack(), c)
 
 
-# --- chunks
-
-
-def body_of(p):
-    """The chunk in a packet payload of the vectors: OK has in-re verb and packet id before it."""
-    payload = unhex(p["payload"])
-    return payload[9:] if p["verb"] == 3 else payload
-
-
-def test_chunks_of_the_vectors_are_made_byte_by_byte():
-    for case in v("config_chunks"):
-        text = unhex(case["dictionary"])
-        bodies = [body_of(p) for p in case["packets"]]
-        first = Chunk.unpack(bodies[0])
-        assert pack_chunks(controller(), nwid(), text, first.update_id) == bodies, case["name"]
-        for b in bodies:
-            c = Chunk.unpack(memoryview(b"12345678" + b), 8)
-            assert c.nwid == nwid() and c.total == len(text) and c.flags == 0
-            assert text[c.offset : c.offset + len(c.data)] == bytes(c.data)
-            assert controller().verify(c.signed_bytes, c.signature)
-
-
-def test_chunks_of_the_vectors_are_put_together():
-    for case in v("config_chunks"):
-        a = ChunkAssembler()
-        text = None
-        for step in case["receive_in_order"]:
-            c = Chunk.unpack(body_of(case["packets"][step["packet"]]))
-            update, forward, text = a.add(c, b"other", be8(1), controller())
-            assert (update or bytes(8)) == unhex(step["returns_update_id"]) and not forward
-        assert text == unhex(case["dictionary"])
-        assert (NetworkConfig.parse(text).issued_to == ADDRESS) == case["applied"]
-        for p in case["packets"]:
-            assert a.add(Chunk.unpack(body_of(p)), b"other", be8(1), controller()) == (None, False, None)
-            assert a.last == confchunk.DUPLICATE
-
-
-def test_single_chunks_of_the_vectors():
-    for case in v("config_chunk_accept"):
-        a = ChunkAssembler()
-        c = Chunk.unpack(unhex(case["chunk"]))
-        update, forward, text = a.add(c, unhex(case["source"]), unhex(case["packet_id"]), controller())
-        assert (update or bytes(8)) == unhex(case["returns_update_id"]), case["name"]
-        applied = text is not None and NetworkConfig.parse(text).issued_to == ADDRESS
-        assert applied == case["applied"], case["name"]
-
-
-def add(a, body, signer=None):
-    return a.add(Chunk.unpack(body), b"other", be8(1), signer or controller())
-
-
-def test_unknown_controller_and_other_signers_are_dropped():
-    body = pack_chunks(controller(), nwid(), b"text", be8(1))[0]
-    a = ChunkAssembler()
-    assert a.add(Chunk.unpack(body), b"other", be8(1), None) == (None, False, None)
-    assert a.last == confchunk.NO_CONTROLLER
-    other = Identity.parse(v("identities")["A"]["secret"])
-    forged = pack_chunks(other, nwid(), b"text", be8(1))[0]
-    assert add(a, forged)[2] is None and a.last == confchunk.BAD_SIGNATURE
-    assert add(a, forged, other)[2] is None and a.last == confchunk.BAD_SIGNATURE
-    assert add(a, body) == (be8(1), False, b"text")
-
-
-def test_fast_propagate_is_told_only_of_genuine_chunks():
-    a = ChunkAssembler()
-    body = pack_chunks(controller(), nwid(), b"text", be8(1), 1)[0]
-    bad = bytearray(body)
-    bad[-1] ^= 1
-    assert add(a, bytes(bad)) == (None, False, None)
-    assert add(a, body) == (be8(1), True, b"text") and add(a, body) == (None, False, None)
-
-
-def test_three_updates_at_once_and_no_more():
-    text = bytes(range(256)) * 60  # two chunks
-    a = ChunkAssembler()
-    updates = [pack_chunks(controller(), nwid(), text, be8(i)) for i in (1, 2, 3, 4)]
-    for u in updates[:3]:
-        assert add(a, u[0])[0] is None
-    for u in updates[:3]:
-        assert add(a, u[1])[2] == text
-    b = ChunkAssembler()
-    for u in updates:
-        add(b, u[0])
-    # The fourth took the place of the first.
-    assert [add(b, u[1])[0] for u in updates[1:]] == [be8(2), be8(3), be8(4)]
-    assert add(b, updates[0][1]) == (None, False, None)
-
-
-def test_texts_beyond_the_limit_are_dropped():
-    a = ChunkAssembler(100)
-    assert add(a, pack_chunks(controller(), nwid(), b"x" * 101, be8(1))[0]) == (None, False, None)
-    assert a.last == confchunk.TOO_BIG
-    assert add(a, pack_chunks(controller(), nwid(), b"x" * 100, be8(1))[0])[2] == b"x" * 100
-    unsigned = nwid() + b"\0\x65" + b"x" * 101
-    assert a.add(Chunk.unpack(unsigned), nwid()[:5], be8(1), controller()) == (None, False, None)
-
-
-def chunk_with(total, offset, data, update=1):
-    signer = controller()
-    body = nwid() + len(data).to_bytes(2, "big") + data + b"\0" + be8(update)
-    body += total.to_bytes(4, "big") + offset.to_bytes(4, "big")
-    return body + b"\1\0\x60" + signer.sign(body)
-
-
-def test_chunks_that_contradict_each_other():
-    a = ChunkAssembler()
-    assert add(a, chunk_with(10, 0, b"01234"))[2] is None
-    assert add(a, chunk_with(12, 5, b"56789"))[2] is None and a.last == confchunk.CONFUSED
-    assert add(a, chunk_with(10, 4, b"456"))[2] is None and a.last == confchunk.TAKEN
-    assert add(a, chunk_with(10, 5, b"56789"))[2] is None  # counted too much; never complete, never wrong
-    assert add(a, chunk_with(0, 0, b"", 2)) == (be8(2), False, b"")
-    for bad in (chunk_with(4, 0, b"01234"), chunk_with(5, 1, b"01234"), chunk_with(5, 0xFFFFFFFF, b"01234"),
-                chunk_with(5, 0, b"01234", 0)):
-        assert refuses(Chunk.unpack, bad)
-
-
-def test_damaged_chunks():
-    body = chunk_with(5, 0, b"01234")
-    survive_flips(Chunk.unpack, body)
-    for n in range(len(body)):
-        if n != 15:  # there it is a whole chunk of the old form
-            assert refuses(Chunk.unpack, body[:n]), n
-    assert Chunk.unpack(body[:15]).signature is None
-    for off in (15 + 17, 15 + 18, 15 + 19):
-        bad = bytearray(body)
-        bad[off] ^= 1
-        assert refuses(Chunk.unpack, bytes(bad))
-
-
 # --- request and errors
 
 
@@ -348,7 +252,10 @@ def test_request_metadata_announces_what_the_profile_can_take():
     small = Limits("small")
     assert d.uint("pv") == 11 and d.uint("v") == 7 and d.uint("revr") == 1 and d.uint("vend") == 0
     assert (d.uint("mr"), d.uint("mc"), d.uint("mcr"), d.uint("mt")) == (
-        small.rules, small.capabilities, small.capability_rules, small.tags
+        small.rules,
+        small.capabilities,
+        small.capability_rules,
+        small.tags,
     )
     assert len(request_metadata(small)) <= 1023
 
@@ -365,15 +272,27 @@ def test_errors_of_the_vectors():
 
 
 def test_authentication_data_of_version_1():
-    text = encode([
-        ("aV", b"1"), ("iU", b"https://i"), ("aCU", b"https://c"), ("aN", b"n" * 100), ("aS", b"s" * 200),
-        ("aCID", b"cid"),
-    ])
+    text = encode(
+        [
+            ("aV", b"1"),
+            ("iU", b"https://i"),
+            ("aCU", b"https://c"),
+            ("aN", b"n" * 100),
+            ("aS", b"s" * 200),
+            ("aCID", b"cid"),
+        ]
+    )
     body = nwid() + len(text).to_bytes(2, "big") + text
     got = parse_error_auth(memoryview(body + b"more"))
     assert got == {
-        "version": 1, "url": "", "issuer_url": "https://i", "central_url": "https://c", "nonce": "n" * 63,
-        "state": "s" * 127, "client_id": "cid", "provider": "default",
+        "version": 1,
+        "url": "",
+        "issuer_url": "https://i",
+        "central_url": "https://c",
+        "nonce": "n" * 63,
+        "state": "s" * 127,
+        "client_id": "cid",
+        "provider": "default",
     }
     for n in range(len(body)):
         assert refuses(parse_error_auth, body[:n]) == (n > 10)

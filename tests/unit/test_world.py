@@ -1,7 +1,6 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 
 from _vectors import every_truncation_refused, load, read, refuses, survive_flips, unhex
-
 from zt import inet
 from zt.identity import Identity
 from zt.world import DEFAULT_PLANET, MOON, PLANET, World
@@ -22,7 +21,8 @@ def by_name(name):
 
 def roots_of(c):
     return [
-        (Identity.parse(r["identity"]), [inet.parse(e) for e in r["endpoints"]]) for r in c["roots"]
+        (Identity.parse(r["identity"]), [inet.parse(e) for e in r["endpoints"]])
+        for r in c["roots"]
     ]
 
 
@@ -49,8 +49,12 @@ def test_signatures_of_the_vectors():
 def test_make_signs_as_the_vectors():
     for c in cases():
         w = World.make(
-            c["type"], unhex(c["id"]), c["timestamp"].to_bytes(8, "big"), unhex(c["signing_private_key"]),
-            unhex(c["updates_must_be_signed_by"]), roots_of(c),
+            c["type"],
+            unhex(c["id"]),
+            c["timestamp"].to_bytes(8, "big"),
+            unhex(c["signing_private_key"]),
+            unhex(c["updates_must_be_signed_by"]),
+            roots_of(c),
         )
         assert w.pack() == unhex(c["serialized"]), c["name"]
 
@@ -89,7 +93,15 @@ def test_damaged_worlds_are_refused():
     assert refuses(parse, moon[:-2] + b"\0\1") and not refuses(parse, moon[:-2] + b"\0\1x")
     assert World.unpack(moon[:-2] + b"\0\1x")[0].pack() == moon
     planet = bytearray(DEFAULT_PLANET)
-    for off, value in ((0, 0), (0, 2), (0, 128), (177, 5), (178 + 70, 64), (178 + 71, 33), (178 + 72, 0)):
+    for off, value in (
+        (0, 0),
+        (0, 2),
+        (0, 128),
+        (177, 5),
+        (178 + 70, 64),
+        (178 + 71, 33),
+        (178 + 72, 0),
+    ):
         bad = bytearray(planet)
         bad[off] = value
         assert refuses(parse, bytes(bad)), off
@@ -100,7 +112,11 @@ def test_a_root_without_endpoints_is_legal():
     root = Identity.parse(c["secret_string"])
     w = World.make(MOON, bytes(8), b"\0" * 7 + b"\1", root.private, root.public, [(root, [])])
     got, nxt = World.unpack(w.pack())
-    assert got.roots == [(root, [])] and got.roots[0][0].private is None and got.verify_with(root.public)
+    assert (
+        got.roots == [(root, [])]
+        and got.roots[0][0].private is None
+        and got.verify_with(root.public)
+    )
 
 
 def test_bounds_hold_for_our_own_worlds():
