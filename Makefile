@@ -1,0 +1,56 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# `make help` lists the targets. Everything made lands in build/.
+
+# Two cores are what the project's own machines have; `make JOBS=8` uses more.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -gt 2 ] && echo 2 || echo $$n)
+TOP := $(abspath .)
+B := $(TOP)/build
+VENV := $(B)/venv
+PYTHON := $(VENV)/bin/python3
+MPY := $(abspath $(or $(MICROPY_DIR),$(B)/src/micropython))
+LWIP := $(abspath $(or $(LWIP_DIR),$(B)/src/lwip))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build unix core run test bench lint clean
+
+help:
+	@echo 'make run                 show the product: two nodes, a private network, a page over it'
+	@echo 'make run NETWORK=<id>    join that network for real'
+	@echo 'make build               build the unix port (build/microzt, started by ./zt)'
+	@echo 'make test                every test; PART=unit|vectors|interop|embedded|lab for one part'
+	@echo 'make bench               measure, beside other software'
+	@echo 'make lint                check the style of Python, C and shell'
+	@echo 'make setup               fetch tools, sources and Python packages only'
+	@echo 'make clean               remove what was built; the fetched sources stay'
+
+setup:
+	@tools/toolchain.sh tools
+	@tools/toolchain.sh micropython
+	@tools/toolchain.sh lwip
+	@tools/toolchain.sh venv
+
+build: unix core
+
+# Upstream's own build decides what is out of date, the frozen Python included. Its output is kept in
+# a log and shown only when something fails.
+unix: setup
+	@tools/build_unix.sh $(MPY) $(LWIP) $(JOBS)
+
+core: setup
+	@$(MAKE) -s --no-print-directory -C firmware/core
+
+run: build
+	@$(PYTHON) tools/demo.py $(if $(NETWORK),--network $(NETWORK))
+
+test: build
+	@tests/run.sh $(PART)
+
+bench: build
+	@$(PYTHON) tools/bench.py
+
+lint: setup
+	@tools/lint.sh
+
+clean:
+	rm -rf build/unix build/mpy-cross build/mpy-lib build/microzt build/core build/*.log

@@ -1,0 +1,121 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// Every limit of the lwIP inside the process, in one place. The stack runs in the one thread there
+// is (NO_SYS) and its timers are run by zt_netif.c, which lets an idle process sleep.
+//
+// Memory: the pools below are static and, once lwIP has linked their free lists, resident: about
+// 60 KB in all. Packets come from the C heap, up to ZT_LWIP_HEAP, so they cost only while they live.
+
+#ifndef ZT_LWIPOPTS_H
+#define ZT_LWIPOPTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- system ----
+#define NO_SYS 1
+#define SYS_LIGHTWEIGHT_PROT 0
+#define LWIP_TIMERS 0
+#define LWIP_NETCONN 0
+#define LWIP_SOCKET 0
+#define LWIP_STATS 0
+#if UINTPTR_MAX > 0xffffffff
+#define MEM_ALIGNMENT 8
+#else
+#define MEM_ALIGNMENT 4
+#endif
+#define LWIP_SUPPORT_CUSTOM_PBUF 1
+
+// ---- packet memory ----
+// All pbufs in flight: send buffers, receive queues, reassembly. Beyond it lwIP drops, as on a wire.
+#ifndef ZT_LWIP_HEAP
+#define ZT_LWIP_HEAP (4 * 1024 * 1024)
+#endif
+#define MEM_LIBC_MALLOC 1
+#define MEM_SIZE ZT_LWIP_HEAP
+void *zt_netif_malloc(size_t n);
+void *zt_netif_calloc(size_t count, size_t n);
+void zt_netif_free(void *p);
+#define mem_clib_malloc zt_netif_malloc
+#define mem_clib_calloc zt_netif_calloc
+#define mem_clib_free zt_netif_free
+#define PBUF_POOL_SIZE 4 // only lwIP's own small answers use the pool
+#define PBUF_POOL_BUFSIZE 1536
+#define MEMP_NUM_PBUF 128
+
+// ---- links ----
+#define LWIP_ETHERNET 1
+#define LWIP_ARP 1
+#define ARP_TABLE_SIZE 64
+#define ARP_QUEUEING 1
+#define ARP_QUEUE_LEN 8
+#define MEMP_NUM_ARP_QUEUE 64
+#define ETHARP_SUPPORT_STATIC_ENTRIES 0
+#define LWIP_HAVE_LOOPIF 1
+#define LWIP_NETIF_LOOPBACK 1
+#define LWIP_LOOPBACK_MAX_PBUFS 64
+#define LWIP_NETIF_HOSTNAME 0
+#define LWIP_NETIF_TX_SINGLE_PBUF 0
+
+// ---- IPv4 and IPv6 ----
+#define LWIP_IPV4 1
+#define LWIP_ICMP 1
+#define LWIP_RAW 1
+#define MEMP_NUM_RAW_PCB 8
+#define LWIP_IGMP 1
+#define MEMP_NUM_IGMP_GROUP 32
+#define LWIP_DHCP 0 // addresses are the controller's to give
+#define LWIP_AUTOIP 0
+#define LWIP_ACD 0
+#define IP_REASSEMBLY 1
+#define IP_FRAG 1
+#define IP_REASS_MAX_PBUFS 64
+#define MEMP_NUM_FRAG_PBUF 64
+#define LWIP_MULTICAST_TX_OPTIONS 1
+
+#define LWIP_IPV6 1
+#define LWIP_ICMP6 1
+#define LWIP_IPV6_MLD 1
+#define MEMP_NUM_MLD6_GROUP 64
+#define LWIP_IPV6_NUM_ADDRESSES 8 // link-local, and seven of the controller's
+#define LWIP_IPV6_AUTOCONFIG 0    // routers are the controller's word, never a member's
+#define LWIP_ND6_ALLOW_RA_UPDATES 0
+#define LWIP_IPV6_DHCP6 0
+#define LWIP_ND6_NUM_NEIGHBORS 64
+#define LWIP_ND6_NUM_DESTINATIONS 64
+#define LWIP_ND6_QUEUEING 1
+#define MEMP_NUM_ND6_QUEUE 64
+#define LWIP_IPV6_FRAG 1
+#define LWIP_IPV6_REASS 1
+
+// ---- UDP, DNS ----
+#define LWIP_UDP 1
+#define MEMP_NUM_UDP_PCB 32
+#define LWIP_DNS 1
+#define DNS_MAX_SERVERS 4
+#define DNS_TABLE_SIZE 16
+
+// ---- TCP ----
+// MicroPython's socket keeps the free send space in 16 bits, hence a send buffer below 65,536.
+#define LWIP_TCP 1
+#define TCP_MSS 2760 // a network's usual MTU of 2800, less IPv4 and TCP headers
+#define TCP_SND_BUF (23 * TCP_MSS)
+#define TCP_SND_QUEUELEN 96
+#define LWIP_WND_SCALE 1
+#define TCP_RCV_SCALE 2
+#define TCP_WND (48 * TCP_MSS)
+#define TCP_QUEUE_OOSEQ 1
+#define LWIP_TCP_SACK_OUT 1
+#define MEMP_NUM_TCP_PCB 64
+#define MEMP_NUM_TCP_PCB_LISTEN 32
+#define MEMP_NUM_TCP_SEG 512
+#define TCP_LISTEN_BACKLOG 1
+#define SO_REUSE 1
+// lwIP checks TCP_WND against its pbuf pool, where received segments do not live here.
+#define LWIP_DISABLE_TCP_SANITY_CHECKS 1
+#define LWIP_TCP_KEEPALIVE 1
+
+// ---- where the routes of zt_netif.c enter ----
+#define LWIP_HOOK_FILENAME "zt_netif_hooks.h"
+
+#endif

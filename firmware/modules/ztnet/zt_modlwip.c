@@ -1,0 +1,190 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// MicroPython's own lwIP socket module, compiled as it is (included as text) under the name `lwip`,
+// beside the host's `socket`. What differs from upstream is done by renaming before the include:
+//
+// - Waiting sleeps until something can have changed, instead of polling every millisecond. Upstream
+//   waits in poll_sockets(), which takes no argument; the macros below hand it the caller's locals
+//   `socket` and `start`/`ticks_start`, with file-scope stand-ins for the callers that lack one.
+// - New pcbs take both address families, so the same sockets do IPv4 and IPv6.
+// - A UDP socket queues datagrams; upstream keeps one and drops the rest.
+// - lwip.reset() must not re-initialize the stack under our interfaces.
+//
+// Pinned to MicroPython 1.25.0: look here again at every change of version.
+
+#include "py/runtime.h"
+#include "py/mphal.h"
+
+#include "lwip/init.h"
+#include "lwip/raw.h"
+#include "lwip/tcp.h"
+#include "lwip/udp.h"
+#include "zt_netif.h"
+#include "zt_wait.h"
+
+// The host's module keeps the name `socket`; MP_REGISTER_MODULE still registers `lwip`.
+#undef MP_REGISTER_EXTENSIBLE_MODULE
+#define MP_REGISTER_EXTENSIBLE_MODULE(name, module)
+
+#ifndef SOMAXCONN
+#define SOMAXCONN (8)
+#endif
+#undef MICROPY_PY_LWIP
+#define MICROPY_PY_LWIP (1)
+#define MICROPY_PY_LWIP_SOCK_RAW (1)
+int mp_mod_network_prefer_dns_use_ip_version = 4;
+
+// On a 64-bit host upstream compares its timeout with -1.
+#pragma GCC diagnostic ignored "-Wsign-compare"
+
+// ---- waiting ----
+
+static void *const socket = NULL;
+static mp_uint_t start, ticks_start;
+
+static void socket_wait(const void *socket, const mp_uint_t *start, const mp_uint_t *ticks_start);
+static void socket_refill(void *socket);
+
+#define ZT_POLL_SOCKETS_void unused_poll_sockets(void)
+#define ZT_POLL_SOCKETS_ socket_wait(socket, &start, &ticks_start)
+#define poll_sockets(x) ZT_POLL_SOCKETS_##x
+
+#undef mp_hal_delay_ms
+#define mp_hal_delay_ms(ms) zt_wait_delay(ms)
+#define sys_check_timeouts() zt_netif_poll()
+#define lwip_init() zt_netif_init()
+
+// ---- both address families ----
+
+// An address for lwIP: the domain given by the application does not matter, the address decides.
+static void any_for_both(ip_addr_t *local, const ip_addr_t *addr) {
+    if (IP_IS_V6(addr) && ip6_addr_isany(ip_2_ip6(addr))) {
+        IP_SET_TYPE_VAL(*local, IPADDR_TYPE_ANY);
+    }
+}
+
+static err_t bind_udp(struct udp_pcb *pcb, const ip_addr_t *addr, u16_t port) {
+    ip_addr_t copy = *addr;
+    any_for_both(&copy, addr);
+    return udp_bind(pcb, &copy, port);
+}
+
+#define tcp_new() (zt_netif_init(), tcp_new_ip_type(IPADDR_TYPE_ANY))
+#define raw_new(proto) (zt_netif_init(), raw_new_ip_type(IPADDR_TYPE_ANY, proto))
+#define udp_bind(pcb, addr, port) bind_udp(pcb, addr, port)
+
+// ---- a queue of datagrams for each UDP socket ----
+
+#define UDP_QUEUE 256       // datagrams waiting, all sockets together
+#define UDP_QUEUE_SOCKET 64 // of one socket
+
+static struct {
+    struct udp_pcb *pcb; // NULL: free
+    struct pbuf *p;
+    ip_addr_t from;
+    u16_t port;
+    u32_t order;
+} udp_queue[UDP_QUEUE];
+static unsigned udp_queued;
+static u32_t udp_order;
+
+static void queue_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port);
+static void drop_udp(struct udp_pcb *pcb);
+
+static void attach_udp(struct udp_pcb *pcb, udp_recv_fn fn, void *arg) {
+    if (fn == NULL) {
+        drop_udp(pcb);
+    }
+    udp_recv(pcb, fn == NULL ? NULL : queue_udp, arg);
+}
+
+#define udp_new() (zt_netif_init(), udp_new_ip_type(IPADDR_TYPE_ANY))
+#define udp_recv(pcb, fn, arg) attach_udp(pcb, fn, arg)
+
+// Upstream ends every critical section with this one; after a receive it is where room appears.
+#define MICROPY_PY_LWIP_ENTER
+#define MICROPY_PY_LWIP_REENTER
+#define MICROPY_PY_LWIP_EXIT socket_refill((void *)socket);
+
+#include "extmod/modlwip.c"
+
+#undef udp_recv
+#undef MICROPY_PY_LWIP_EXIT
+
+// Deliver at once if the socket is empty and nothing is ahead, else queue; a full queue drops, as UDP may.
+static void queue_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port) {
+    lwip_socket_obj_t *s = arg;
+    if (s->incoming.pbuf == NULL) {
+        _lwip_udp_incoming(arg, pcb, p, from, port);
+        return;
+    }
+    unsigned mine = 0;
+    int slot = -1;
+    for (int i = 0; i < UDP_QUEUE; i++) {
+        if (udp_queue[i].pcb == NULL) {
+            slot = slot < 0 ? i : slot;
+        } else if (udp_queue[i].pcb == pcb) {
+            mine++;
+        }
+    }
+    if (slot < 0 || mine >= UDP_QUEUE_SOCKET) {
+        pbuf_free(p);
+        return;
+    }
+    udp_queue[slot].pcb = pcb;
+    udp_queue[slot].p = p;
+    udp_queue[slot].from = *from;
+    udp_queue[slot].port = port;
+    udp_queue[slot].order = udp_order++;
+    udp_queued++;
+}
+
+static int next_udp(const struct udp_pcb *pcb) {
+    int best = -1;
+    for (int i = 0; i < UDP_QUEUE; i++) {
+        if (udp_queue[i].pcb == pcb
+            && (best < 0 || (s32_t)(udp_queue[i].order - udp_queue[best].order) < 0)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void drop_udp(struct udp_pcb *pcb) {
+    for (int i = 0; udp_queued != 0 && i < UDP_QUEUE; i++) {
+        if (udp_queue[i].pcb == pcb) {
+            pbuf_free(udp_queue[i].p);
+            udp_queue[i].pcb = NULL;
+            udp_queued--;
+        }
+    }
+}
+
+static void socket_refill(void *socket_in) {
+    lwip_socket_obj_t *s = socket_in;
+    if (udp_queued == 0 || s == NULL || s->type != MOD_NETWORK_SOCK_DGRAM || s->pcb.udp == NULL
+        || s->incoming.pbuf != NULL) {
+        return;
+    }
+    int i = next_udp(s->pcb.udp);
+    if (i >= 0) {
+        struct udp_pcb *pcb = udp_queue[i].pcb;
+        udp_queue[i].pcb = NULL;
+        udp_queued--;
+        _lwip_udp_incoming(s, pcb, udp_queue[i].p, &udp_queue[i].from, udp_queue[i].port);
+    }
+}
+
+// Sleep until the network, a signal or the socket's own timeout can have changed what the caller waits
+// for. A non-blocking caller gets one turn of the pump and no sleep.
+static void socket_wait(const void *socket_in, const mp_uint_t *start_in, const mp_uint_t *ticks_start_in) {
+    const lwip_socket_obj_t *s = socket_in;
+    int32_t ms = -1;
+    if (s != NULL && s->timeout != (mp_uint_t)-1) {
+        mp_uint_t since = ticks_start_in != &ticks_start ? *ticks_start_in : *start_in;
+        mp_uint_t gone = mp_hal_ticks_ms() - since;
+        mp_uint_t left = gone > s->timeout ? 0 : s->timeout - gone + 1;
+        ms = s->timeout == 0 ? 0 : (int32_t)MIN(left, 0x3fffffff);
+    }
+    zt_wait_once(ms);
+}

@@ -1,0 +1,371 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// Interfaces, addresses and the ring of frames on their way out. Routes, groups, timers and ping are
+// in zt_netif_more.c. A frame is copied once into the ring: lwIP keeps TCP's own buffer for
+// retransmission, so it must never be handed on.
+
+#include <string.h>
+
+#include "lwip/dns.h"
+#include "lwip/etharp.h"
+#include "lwip/ethip6.h"
+#include "lwip/igmp.h"
+#include "lwip/init.h"
+#include "lwip/mld6.h"
+#include "lwip/nd6.h"
+#include "lwip/netif.h"
+#include "lwip/pbuf.h"
+#include "zt_netif_priv.h"
+
+#define ETHERNET_HEADER 14
+#define FRAME_MAX (10000 + ETHERNET_HEADER)
+
+zt_netif_t zt_netifs[ZT_NETIF_MAX];
+uint32_t zt_netif_serial;
+
+// ---- packet memory: the C heap, with a bound ----
+
+static size_t heap_used;
+
+typedef union {
+    size_t size;
+    uint64_t align;
+} heap_head_t;
+
+void *zt_netif_malloc(size_t n) {
+    if (n > ZT_LWIP_HEAP || heap_used + n > ZT_LWIP_HEAP) {
+        return NULL;
+    }
+    heap_head_t *h = malloc(sizeof(*h) + n);
+    if (h == NULL) {
+        return NULL;
+    }
+    h->size = n;
+    heap_used += n;
+    return h + 1;
+}
+
+void *zt_netif_calloc(size_t count, size_t n) {
+    if (n != 0 && count > ZT_LWIP_HEAP / n) {
+        return NULL;
+    }
+    void *p = zt_netif_malloc(count * n);
+    if (p != NULL) {
+        memset(p, 0, count * n);
+    }
+    return p;
+}
+
+void zt_netif_free(void *p) {
+    if (p != NULL) {
+        heap_head_t *h = (heap_head_t *)p - 1;
+        heap_used -= h->size;
+        free(h);
+    }
+}
+
+// ---- the ring: records of {length 16 bits, interface, pad} and the frame, in order ----
+// Indices go back to 0 when it runs empty, so only as much of it is ever touched as a burst needs.
+
+#define RECORD_HEAD 4
+
+static uint8_t ring[ZT_NETIF_RING];
+static size_t ring_read, ring_write;
+static size_t ring_wrap; // where the reader turns back to 0; 0 when the writer has not wrapped
+static uint32_t ring_drops;
+
+static uint8_t *ring_reserve(size_t n) {
+    if (ring_wrap == 0) {
+        if (sizeof(ring) - ring_write >= n) {
+            return ring + ring_write;
+        }
+        if (ring_read <= n) {
+            return NULL;
+        }
+        ring_wrap = ring_write;
+        ring_write = 0;
+        return ring;
+    }
+    return ring_read - ring_write > n ? ring + ring_write : NULL;
+}
+
+static err_t link_output(struct netif *netif, struct pbuf *p) {
+    size_t n = p->tot_len;
+    uint8_t *slot = n <= FRAME_MAX ? ring_reserve(RECORD_HEAD + n) : NULL;
+    if (slot == NULL) {
+        ring_drops++;
+        return ERR_MEM;
+    }
+    slot[0] = (uint8_t)(n >> 8);
+    slot[1] = (uint8_t)n;
+    slot[2] = (uint8_t)((zt_netif_t *)netif->state - zt_netifs);
+    slot[3] = 0;
+    pbuf_copy_partial(p, slot + RECORD_HEAD, (u16_t)n, 0);
+    ring_write += RECORD_HEAD + n;
+    return ERR_OK;
+}
+
+bool zt_netif_pending(void) {
+    return ring_read != ring_write || ring_wrap != 0;
+}
+
+uint32_t zt_netif_drops(void) {
+    return ring_drops;
+}
+
+int zt_netif_recv(uint8_t *buf, size_t size, int *n) {
+    while (zt_netif_pending()) {
+        if (ring_wrap != 0 && ring_read == ring_wrap) {
+            ring_read = 0;
+            ring_wrap = 0;
+            continue;
+        }
+        const uint8_t *slot = ring + ring_read;
+        size_t len = (size_t)slot[0] << 8 | slot[1];
+        int index = slot[2];
+        bool wanted = zt_netifs[index].used;
+        bool fits = len <= size;
+        if (wanted && fits) {
+            memcpy(buf, slot + RECORD_HEAD, len);
+        }
+        ring_read += RECORD_HEAD + len;
+        if (ring_wrap == 0 && ring_read == ring_write) {
+            ring_read = ring_write = 0;
+        }
+        if (!wanted) {
+            continue; // left over from an interface that is gone
+        }
+        if (!fits) {
+            ring_drops++;
+            return ZT_NETIF_ERR_SMALL;
+        }
+        *n = index;
+        return (int)len;
+    }
+    return 0;
+}
+
+// ---- interfaces ----
+
+static err_t group_changed4(struct netif *netif, const ip4_addr_t *group, enum netif_mac_filter_action action) {
+    (void)netif;
+    (void)group;
+    (void)action;
+    zt_netif_serial++;
+    return ERR_OK;
+}
+
+static err_t group_changed6(struct netif *netif, const ip6_addr_t *group, enum netif_mac_filter_action action) {
+    (void)netif;
+    (void)group;
+    (void)action;
+    zt_netif_serial++;
+    return ERR_OK;
+}
+
+uint32_t zt_netif_groups_serial(void) {
+    return zt_netif_serial;
+}
+
+static err_t netif_start(struct netif *netif) {
+    netif->name[0] = 'z';
+    netif->name[1] = 't';
+    netif->hwaddr_len = 6;
+    netif->output = etharp_output;
+    netif->output_ip6 = ethip6_output;
+    netif->linkoutput = link_output;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+    netif_set_igmp_mac_filter(netif, group_changed4);
+    netif_set_mld_mac_filter(netif, group_changed6);
+    return ERR_OK;
+}
+
+void zt_netif_init(void) {
+    static bool done;
+    if (!done) {
+        done = true;
+        lwip_init();
+    }
+}
+
+zt_netif_t *zt_netif_get(int n) {
+    return n >= 0 && n < ZT_NETIF_MAX && zt_netifs[n].used ? &zt_netifs[n] : NULL;
+}
+
+static bool mtu_ok(uint16_t mtu) {
+    return mtu >= 576 && mtu <= FRAME_MAX - ETHERNET_HEADER;
+}
+
+int zt_netif_add(const uint8_t mac[6], uint16_t mtu) {
+    if (!mtu_ok(mtu) || (mac[0] & 1) != 0) {
+        return ZT_NETIF_ERR_ARG;
+    }
+    int n = 0;
+    while (n < ZT_NETIF_MAX && zt_netifs[n].used) {
+        n++;
+    }
+    if (n == ZT_NETIF_MAX) {
+        return ZT_NETIF_ERR_FULL;
+    }
+    zt_netif_t *z = &zt_netifs[n];
+    memset(z, 0, sizeof(*z));
+    memcpy(z->netif.hwaddr, mac, 6);
+    z->netif.mtu = mtu;
+    if (netif_add(&z->netif, NULL, NULL, NULL, z, netif_start, netif_input) == NULL) {
+        return ZT_NETIF_ERR_MEM;
+    }
+    z->used = true;
+    // A MAC is unique by construction of the network, so is the link-local address made of it: no
+    // second of duplicate detection before the first packet.
+    netif_create_ip6_linklocal_address(&z->netif, 1);
+    netif_ip6_addr_set_state(&z->netif, 0, IP6_ADDR_PREFERRED);
+    netif_set_link_up(&z->netif);
+    netif_set_up(&z->netif);
+    z->netif.rs_count = 0; // nobody to solicit: see is_router_advertisement
+    zt_netif_serial++;
+    return n;
+}
+
+int zt_netif_remove(int n) {
+    zt_netif_t *z = zt_netif_get(n);
+    if (z == NULL) {
+        return ZT_NETIF_ERR_INDEX;
+    }
+    netif_set_down(&z->netif);
+    netif_remove(&z->netif);
+    z->used = false;
+    zt_netif_serial++;
+    return 0;
+}
+
+void zt_netif_reset(void) {
+    for (int n = 0; n < ZT_NETIF_MAX; n++) {
+        if (zt_netifs[n].used) {
+            zt_netif_remove(n);
+        }
+    }
+    ring_read = ring_write = ring_wrap = 0;
+}
+
+int zt_netif_set_mtu(int n, uint16_t mtu) {
+    zt_netif_t *z = zt_netif_get(n);
+    if (z == NULL) {
+        return ZT_NETIF_ERR_INDEX;
+    }
+    if (!mtu_ok(mtu)) {
+        return ZT_NETIF_ERR_ARG;
+    }
+    z->netif.mtu = mtu;
+    nd6_clear_destination_cache();
+    return 0;
+}
+
+// ---- addresses ----
+
+static int addr4(zt_netif_t *z, const uint8_t *ip, unsigned bits, bool add) {
+    ip4_addr_t a, mask, none;
+    memcpy(&a.addr, ip, 4);
+    ip4_addr_set_zero(&none);
+    bool mine = ip4_addr_eq(&a, netif_ip4_addr(&z->netif));
+    if (!add) {
+        if (!mine) {
+            return ZT_NETIF_ERR_NONE;
+        }
+        netif_set_addr(&z->netif, &none, &none, &none);
+        return 0;
+    }
+    if (!mine && !ip4_addr_isany_val(*netif_ip4_addr(&z->netif))) {
+        return ZT_NETIF_ERR_FULL;
+    }
+    mask.addr = bits == 0 ? 0 : lwip_htonl(0xffffffffu << (32 - bits));
+    netif_set_addr(&z->netif, &a, &mask, &none);
+    return 0;
+}
+
+void zt_netif_ip6(ip6_addr_t *out, const uint8_t *ip, struct netif *netif) {
+    ip6_addr_set_zero(out);
+    memcpy(out->addr, ip, 16);
+    ip6_addr_assign_zone(out, IP6_UNKNOWN, netif);
+}
+
+static int addr6(zt_netif_t *z, const uint8_t *ip, unsigned bits, bool add) {
+    ip6_addr_t a;
+    zt_netif_ip6(&a, ip, &z->netif);
+    s8_t i = (s8_t)netif_get_ip6_addr_match(&z->netif, &a);
+    if (!add) {
+        if (i < 0) {
+            return ZT_NETIF_ERR_NONE;
+        }
+        netif_ip6_addr_set_state(&z->netif, i, IP6_ADDR_INVALID);
+        zt_netif_route(zt_netif_index(z), ip, 16, bits, NULL, 0, false);
+        return 0;
+    }
+    if (i < 0 && netif_add_ip6_address(&z->netif, &a, &i) != ERR_OK) {
+        return ZT_NETIF_ERR_FULL;
+    }
+    netif_ip6_addr_set_state(&z->netif, i, IP6_ADDR_PREFERRED);
+    // lwIP takes every prefix for a /64; the true one becomes a route on the link.
+    return zt_netif_route(zt_netif_index(z), ip, 16, bits, NULL, 0, true);
+}
+
+int zt_netif_addr(int n, const uint8_t *ip, size_t ip_len, unsigned bits, bool add) {
+    zt_netif_t *z = zt_netif_get(n);
+    if (z == NULL) {
+        return ZT_NETIF_ERR_INDEX;
+    }
+    if (ip_len == 4 && bits <= 32) {
+        return addr4(z, ip, bits, add);
+    }
+    if (ip_len == 16 && bits <= 128) {
+        return addr6(z, ip, bits, add);
+    }
+    return ZT_NETIF_ERR_ARG;
+}
+
+int zt_netif_dns(unsigned index, const uint8_t *ip, size_t ip_len) {
+    if (index >= DNS_MAX_SERVERS) {
+        return ZT_NETIF_ERR_FULL;
+    }
+    ip_addr_t a;
+    ip_addr_set_zero(&a);
+    if (ip_len == 4) {
+        IP_SET_TYPE_VAL(a, IPADDR_TYPE_V4);
+        memcpy(&ip_2_ip4(&a)->addr, ip, 4);
+    } else if (ip_len == 16) {
+        IP_SET_TYPE_VAL(a, IPADDR_TYPE_V6);
+        memcpy(ip_2_ip6(&a)->addr, ip, 16);
+    } else if (ip_len != 0) {
+        return ZT_NETIF_ERR_ARG;
+    }
+    dns_setserver((u8_t)index, &a);
+    return 0;
+}
+
+// ---- input ----
+
+// A router advertisement: the controller alone says where routes go, so a member's is dropped.
+static bool is_router_advertisement(const uint8_t *f, size_t len) {
+    return len > ETHERNET_HEADER + 40 && f[12] == 0x86 && f[13] == 0xdd && f[20] == IP6_NEXTH_ICMP6 && f[54] == 134;
+}
+
+int zt_netif_input(int n, const uint8_t *frame, size_t len) {
+    zt_netif_t *z = zt_netif_get(n);
+    if (z == NULL) {
+        return ZT_NETIF_ERR_INDEX;
+    }
+    if (len < ETHERNET_HEADER || len > FRAME_MAX) {
+        return ZT_NETIF_ERR_ARG;
+    }
+    if (is_router_advertisement(frame, len)) {
+        return 0;
+    }
+    struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+    if (p == NULL) {
+        return ZT_NETIF_ERR_MEM;
+    }
+    memcpy(p->payload, frame, len);
+    if (z->netif.input(p, &z->netif) != ERR_OK) {
+        pbuf_free(p);
+    }
+    return 0;
+}

@@ -1,0 +1,64 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// The lwIP side of a node: one network interface per joined network, the frames they send, their
+// addresses, routes and multicast groups, lwIP's timers, and ping. Plain C over lwIP; knows nothing
+// of MicroPython or of ZeroTier. Everything here runs in the stack's context and never blocks.
+//
+// Functions return 0 or more, or a negative ZT_NETIF_ error.
+
+#ifndef ZT_NETIF_H
+#define ZT_NETIF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ZT_NETIF_MAX 16          // networks joined at a time
+#define ZT_NETIF_ROUTES 64       // managed routes of one network
+#define ZT_NETIF_RING (256 * 1024) // bytes of frames waiting for the node; touched only as far as used
+#define ZT_NETIF_PINGS 16        // echo replies waiting to be read
+
+#define ZT_NETIF_ERR_INDEX (-1)  // no such interface
+#define ZT_NETIF_ERR_FULL (-2)   // a table is full
+#define ZT_NETIF_ERR_ARG (-3)    // an argument makes no sense
+#define ZT_NETIF_ERR_NONE (-4)   // nothing to remove
+#define ZT_NETIF_ERR_ROUTE (-5)  // no route to that address
+#define ZT_NETIF_ERR_MEM (-6)
+#define ZT_NETIF_ERR_SMALL (-7)  // the buffer is too small; the frame is dropped
+
+void zt_netif_init(void);
+void zt_netif_reset(void);
+
+int zt_netif_add(const uint8_t mac[6], uint16_t mtu);
+int zt_netif_remove(int n);
+int zt_netif_set_mtu(int n, uint16_t mtu);
+// ip is 4 or 16 bytes. One IPv4 address, and LWIP_IPV6_NUM_ADDRESSES - 1 of IPv6.
+int zt_netif_addr(int n, const uint8_t *ip, size_t ip_len, unsigned bits, bool add);
+// via_len 0: the target is reached on the link itself.
+int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const uint8_t *via, size_t via_len,
+    bool add);
+int zt_netif_dns(unsigned index, const uint8_t *ip, size_t ip_len);
+
+int zt_netif_input(int n, const uint8_t *frame, size_t len);
+// The next frame an interface wants sent: its length, or 0; *n becomes the interface.
+int zt_netif_recv(uint8_t *buf, size_t size, int *n);
+bool zt_netif_pending(void);
+uint32_t zt_netif_drops(void);
+
+// The multicast MACs interface n listens to, 6 bytes each, at most max; the count is returned.
+int zt_netif_groups(int n, uint8_t *macs, size_t max);
+// Changes whenever a group of any interface comes or goes.
+uint32_t zt_netif_groups_serial(void);
+
+// Run lwIP's due timers and its loopback; ms to the next one, -1 for none.
+int32_t zt_netif_poll(void);
+
+int zt_netif_ping(const uint8_t *ip, size_t ip_len, uint16_t ident, uint16_t seq, const uint8_t *payload, size_t len);
+// An echo reply: its payload's length (cut to size) or -1 for none.
+int zt_netif_pong(uint8_t ip[16], size_t *ip_len, uint16_t *ident, uint16_t *seq, uint8_t *buf, size_t size);
+
+// The port supplies these.
+uint32_t zt_netif_random(void);
+uint32_t sys_now(void);
+
+#endif

@@ -1,0 +1,22 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// lwIP's questions about routes, answered by zt_netif.c from the managed routes of all networks.
+
+#ifndef ZT_NETIF_HOOKS_H
+#define ZT_NETIF_HOOKS_H
+
+#include "lwip/ip_addr.h"
+
+struct netif;
+
+struct netif *zt_netif_route4(const ip4_addr_t *dest);
+const ip4_addr_t *zt_netif_gateway4(struct netif *netif, const ip4_addr_t *dest);
+struct netif *zt_netif_route6(const ip6_addr_t *dest);
+const ip6_addr_t *zt_netif_gateway6(struct netif *netif, const ip6_addr_t *dest);
+
+#define LWIP_HOOK_IP4_ROUTE(dest) zt_netif_route4(dest)
+#define LWIP_HOOK_ETHARP_GET_GW(netif, dest) zt_netif_gateway4(netif, dest)
+#define LWIP_HOOK_IP6_ROUTE(src, dest) zt_netif_route6(dest)
+#define LWIP_HOOK_ND6_GET_GW(netif, dest) zt_netif_gateway6(netif, dest)
+
+#endif

@@ -1,0 +1,36 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// Shared by the files of this folder only.
+
+#ifndef ZT_NETIF_PRIV_H
+#define ZT_NETIF_PRIV_H
+
+#include "lwip/netif.h"
+#include "zt_netif.h"
+
+typedef struct {
+    uint8_t len;     // 0 free, 4 or 16
+    uint8_t bits;
+    uint8_t via_len; // 0: on the link
+    uint8_t uses;    // an address and a managed route may name the same prefix
+    uint8_t ip[16];
+    ip_addr_t via;
+} zt_route_t;
+
+typedef struct {
+    struct netif netif;
+    bool used;
+    zt_route_t routes[ZT_NETIF_ROUTES];
+} zt_netif_t;
+
+extern zt_netif_t zt_netifs[ZT_NETIF_MAX];
+extern uint32_t zt_netif_serial;
+
+zt_netif_t *zt_netif_get(int n);
+void zt_netif_ip6(ip6_addr_t *out, const uint8_t *ip, struct netif *netif);
+
+static inline int zt_netif_index(const zt_netif_t *z) {
+    return (int)(z - zt_netifs);
+}
+
+#endif

@@ -1,0 +1,54 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// The module _zthal: what zt.hal offers on the unix port. The contract is in docs/internals.md.
+
+#include "py/mphal.h"
+#include "py/runtime.h"
+#include "zt_netif.h"
+#include "zt_nic_py.h"
+#include "zt_unix.h"
+
+uint32_t sys_now(void) {
+    return (uint32_t)mp_hal_ticks_ms();
+}
+
+// Called at the first import, also after a reset of the interpreter: what C kept of the last run is
+// let go, its Python objects are gone.
+static mp_obj_t hal_init(void) {
+    MP_STATE_VM(zt_pump) = MP_OBJ_NULL;
+    zt_wire_reset();
+    zt_wait_init();
+    zt_netif_init();
+    zt_netif_reset();
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(hal_init_obj, hal_init);
+
+static const mp_rom_map_elem_t globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__zthal) },
+    { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&hal_init_obj) },
+    { MP_ROM_QSTR(MP_QSTR_HAS_STACK), MP_ROM_TRUE },
+    { MP_ROM_QSTR(MP_QSTR_wire_open), MP_ROM_PTR(&zt_wire_open_obj) },
+    { MP_ROM_QSTR(MP_QSTR_wire_close), MP_ROM_PTR(&zt_wire_close_obj) },
+    { MP_ROM_QSTR(MP_QSTR_wire_port), MP_ROM_PTR(&zt_wire_port_obj) },
+    { MP_ROM_QSTR(MP_QSTR_wire_recv), MP_ROM_PTR(&zt_wire_recv_obj) },
+    { MP_ROM_QSTR(MP_QSTR_wire_send), MP_ROM_PTR(&zt_wire_send_obj) },
+    { MP_ROM_QSTR(MP_QSTR_interfaces), MP_ROM_PTR(&zt_interfaces_obj) },
+    { MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&zt_wait_obj) },
+    { MP_ROM_QSTR(MP_QSTR_kick), MP_ROM_PTR(&zt_kick_obj) },
+    { MP_ROM_QSTR(MP_QSTR_set_pump), MP_ROM_PTR(&zt_set_pump_obj) },
+    { MP_ROM_QSTR(MP_QSTR_sigterm_as_interrupt), MP_ROM_PTR(&zt_sigterm_obj) },
+    { MP_ROM_QSTR(MP_QSTR_save), MP_ROM_PTR(&zt_save_obj) },
+    { MP_ROM_QSTR(MP_QSTR_lock), MP_ROM_PTR(&zt_lock_obj) },
+    { MP_ROM_QSTR(MP_QSTR_unlock), MP_ROM_PTR(&zt_unlock_obj) },
+    { MP_ROM_QSTR(MP_QSTR_random), MP_ROM_PTR(&zt_random_obj) },
+    { MP_ROM_QSTR(MP_QSTR_Poller), MP_ROM_PTR(&zt_poller_obj) },
+    ZT_NIC_PY_TABLE,
+};
+static MP_DEFINE_CONST_DICT(globals, globals_table);
+
+const mp_obj_module_t zt_hal_module = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&globals,
+};
+MP_REGISTER_MODULE(MP_QSTR__zthal, zt_hal_module);

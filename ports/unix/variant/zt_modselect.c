@@ -1,0 +1,46 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// MicroPython's own select module (included as text), with its wait replaced. Upstream polls objects
+// without a descriptor, such as lwIP's sockets, every millisecond. Here they can only change in the
+// pump or in the application's own calls, so one turn of the pump, one look and one sleep are enough.
+// asyncio waits in select.poll(), so it sleeps soundly too.
+
+#include <poll.h>
+
+#include "py/runtime.h"
+#include "py/mphal.h"
+#include "zt_unix.h"
+
+#undef MICROPY_PY_SELECT
+#define MICROPY_PY_SELECT (1)
+
+static int32_t time_left(mp_uint_t timeout, mp_uint_t start_ticks) {
+    if (timeout == (mp_uint_t)-1) {
+        return -1;
+    }
+    mp_uint_t gone = mp_hal_ticks_ms() - start_ticks;
+    return gone >= timeout ? 0 : (int32_t)MIN(timeout - gone, 0x3fffffff);
+}
+
+static void pump(mp_uint_t timeout) {
+    if (timeout == 0) {
+        zt_wait_pump_if_due();
+    } else {
+        zt_wait_pump();
+    }
+    mp_handle_pending(true);
+}
+
+// Upstream's only call of poll(2), inside its loop; poll_set, timeout and start_ticks are its locals.
+#define poll(fds, n, t) \
+    ((void)(t), pump(timeout), \
+    zt_wait_poll(fds, n, poll_set_poll_once(poll_set, NULL) != 0 ? 0 : time_left(timeout, start_ticks)))
+
+#include "extmod/modselect.c"
+
+#undef poll
+
+static mp_obj_t poller(void) {
+    return select_poll();
+}
+MP_DEFINE_CONST_FUN_OBJ_0(zt_poller_obj, poller);

@@ -1,0 +1,53 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// What the files of this variant share.
+
+#ifndef ZT_UNIX_H
+#define ZT_UNIX_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "py/obj.h"
+#include "zt_wait.h"
+
+// ---- zt_wait.c ----
+void zt_wait_init(void);
+// Watch a descriptor: readable ends a wait.
+int zt_wait_add(int fd);
+void zt_wait_kick(void);
+// One turn of lwIP's timers and of the pump.
+void zt_wait_pump(void);
+// Also skips the turn if nothing is due, for waits of 0 ms in a busy loop.
+void zt_wait_pump_if_due(void);
+// Sleep until one of fds is ready, a wire is readable, a kick, a signal, the node's next deadline or ms;
+// like poll(2), the count of ready fds.
+int zt_wait_poll(struct pollfd *fds, unsigned n, int32_t ms);
+// True when the last sleep ended by a wire or a kick.
+bool zt_wait_woken(void);
+
+MP_DECLARE_CONST_FUN_OBJ_1(zt_set_pump_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_wait_obj);
+MP_DECLARE_CONST_FUN_OBJ_0(zt_kick_obj);
+MP_DECLARE_CONST_FUN_OBJ_0(zt_sigterm_obj);
+
+// ---- zt_wire.c ----
+void zt_wire_reset(void);
+MP_DECLARE_CONST_FUN_OBJ_2(zt_wire_open_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_wire_close_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_wire_port_obj);
+MP_DECLARE_CONST_FUN_OBJ_3(zt_wire_recv_obj);
+MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(zt_wire_send_obj);
+MP_DECLARE_CONST_FUN_OBJ_0(zt_interfaces_obj);
+
+// ---- zt_files.c ----
+MP_DECLARE_CONST_FUN_OBJ_3(zt_save_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_lock_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_unlock_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_random_obj);
+
+// ---- zt_modselect.c ----
+MP_DECLARE_CONST_FUN_OBJ_0(zt_poller_obj);
+
+#endif

@@ -1,0 +1,283 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// Waiting. There is one thread; whenever it has nothing to do, whoever waits (a blocking socket,
+// select.poll, asyncio, time.sleep) ends up here. A wait gives the node a turn by calling the pump,
+// a Python function that returns the ms to its next deadline, then sleeps in one ppoll(2) over the
+// caller's descriptors and an epoll set of all wires. Nothing else can make a network socket ready, so
+// an idle process sleeps until a packet or a deadline.
+//
+// SIGINT and SIGTERM become KeyboardInterrupt. They are let in only while asleep or between two
+// instructions of the interpreter, and wait for the end of the pump, so the node is never cut in half.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "py/mphal.h"
+#include "py/mpprint.h"
+#include "py/runtime.h"
+#include "zt_netif.h"
+#include "zt_unix.h"
+
+#define HEAP_INITIAL (1024 * 1024)
+#define HEAP_MAX ((size_t)256 * 1024 * 1024)
+#define AFTER_ERROR_MS 250 // the pause after a pump that failed
+#define IF_DUE_MS 5        // how long a busy loop of zero waits may go without a turn
+#define POLL_MAX 64        // descriptors of one wait that need no allocation
+
+extern const mp_print_t mp_stderr_print;
+
+static int epoll_fd = -1, kick_fd = -1;
+static bool in_pump, woken;
+static volatile sig_atomic_t interrupts; // held back during the pump
+static int32_t next_ms = -1;             // the last turn's deadline, from turn_at on
+static mp_uint_t turn_at;
+static bool complained;
+
+// ---- the interpreter's heap ----
+
+// The unix port's own variable; its default is 2 MB, all of which a lazy collector would use.
+extern long heap_size;
+
+__attribute__((constructor)) static void set_heap_size(void) {
+    heap_size = HEAP_INITIAL;
+}
+
+// What the heap may grow by when a collection does not help.
+size_t gc_get_max_new_split(void) {
+    return HEAP_MAX;
+}
+
+// ---- signals ----
+
+static void on_signal(int signum) {
+    (void)signum;
+    if (in_pump && interrupts == 0) {
+        interrupts = 1;
+        return;
+    }
+    mp_sched_keyboard_interrupt();
+}
+
+static mp_obj_t sigterm(void) {
+    struct sigaction sa = { .sa_handler = on_signal };
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_0(zt_sigterm_obj, sigterm);
+
+// ---- descriptors ----
+
+void zt_wait_init(void) {
+    if (epoll_fd >= 0) {
+        return;
+    }
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (epoll_fd < 0 || kick_fd < 0 || zt_wait_add(kick_fd) != 0) {
+        mp_raise_OSError(errno);
+    }
+}
+
+int zt_wait_add(int fd) {
+    struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : errno;
+}
+
+void zt_wait_kick(void) {
+    if (kick_fd >= 0) {
+        uint64_t one = 1;
+        ssize_t n = write(kick_fd, &one, sizeof(one));
+        (void)n; // full means it is already due
+    }
+}
+
+bool zt_wait_woken(void) {
+    return woken;
+}
+
+// ---- the pump ----
+
+static int32_t call_pump(mp_obj_t f) {
+    int32_t ms = -1;
+    in_pump = true;
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        mp_obj_t r = mp_call_function_0(f);
+        if (r != mp_const_none) {
+            mp_int_t n = mp_obj_get_int(r);
+            ms = n < 0 ? -1 : (int32_t)MIN(n, 0x3fffffff);
+        }
+        nlr_pop();
+        in_pump = false;
+    } else {
+        in_pump = false;
+        mp_obj_t type = MP_OBJ_FROM_PTR(((mp_obj_base_t *)nlr.ret_val)->type);
+        if (mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_SystemExit))
+            || mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_KeyboardInterrupt))) {
+            nlr_jump(nlr.ret_val);
+        }
+        if (!complained) {
+            complained = true;
+            mp_print_str(&mp_stderr_print, "error pump: internal error, please report it:\n");
+            mp_obj_print_exception(&mp_stderr_print, MP_OBJ_FROM_PTR(nlr.ret_val));
+        }
+        ms = AFTER_ERROR_MS;
+    }
+    if (interrupts != 0) {
+        interrupts = 0;
+        mp_sched_keyboard_interrupt();
+    }
+    return ms;
+}
+
+static int32_t sooner(int32_t a, int32_t b) {
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+void zt_wait_pump(void) {
+    if (in_pump) {
+        next_ms = -1;
+        return;
+    }
+    zt_netif_poll();
+    next_ms = -1;
+    mp_obj_t f = MP_STATE_VM(zt_pump);
+    if (f != MP_OBJ_NULL) {
+        next_ms = call_pump(f);
+        // What the turn set off in the stack (an ACK, an answer to ARP) goes out in a second one.
+        if (next_ms != 0 && zt_netif_pending() && MP_STATE_VM(zt_pump) == f) {
+            next_ms = call_pump(f);
+        }
+        if (zt_netif_pending() && next_ms != AFTER_ERROR_MS) {
+            next_ms = 0;
+        }
+    }
+    next_ms = sooner(next_ms, zt_netif_poll());
+    turn_at = mp_hal_ticks_ms();
+}
+
+void zt_wait_pump_if_due(void) {
+    mp_uint_t gone = mp_hal_ticks_ms() - turn_at;
+    if (gone >= IF_DUE_MS || zt_netif_pending() || (next_ms >= 0 && gone >= (mp_uint_t)next_ms)) {
+        zt_wait_pump();
+    }
+}
+
+// Raises OSError for something that is not callable; None takes the pump away.
+static mp_obj_t set_pump(mp_obj_t f) {
+    if (f != mp_const_none && !mp_obj_is_callable(f)) {
+        mp_raise_TypeError(MP_ERROR_TEXT("pump must be callable"));
+    }
+    MP_STATE_VM(zt_pump) = f == mp_const_none ? MP_OBJ_NULL : f;
+    complained = false;
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_1(zt_set_pump_obj, set_pump);
+
+MP_REGISTER_ROOT_POINTER(mp_obj_t zt_pump);
+
+// ---- the sleep ----
+
+static bool pending(void) {
+    return MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL;
+}
+
+int zt_wait_poll(struct pollfd *fds, unsigned n, int32_t ms) {
+    woken = false;
+    if (!in_pump) {
+        ms = sooner(ms, next_ms);
+    }
+    struct pollfd small[POLL_MAX];
+    struct pollfd *all = n < POLL_MAX ? small : m_new(struct pollfd, n + 1);
+    if (n != 0) {
+        memcpy(all, fds, n * sizeof(*fds));
+    }
+    all[n].fd = epoll_fd; // negative before the first use: ignored by poll
+    all[n].events = POLLIN;
+    all[n].revents = 0;
+
+    // Between the last look at pending signals and the sleep none may slip through.
+    sigset_t both, before;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    sigprocmask(SIG_BLOCK, &both, &before);
+    struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+    if (pending()) {
+        ts.tv_sec = ts.tv_nsec = 0;
+        ms = 0;
+    }
+    int ready = ppoll(all, n + 1, ms < 0 ? NULL : &ts, &before);
+    int err = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+
+    if (ready > 0 && all[n].revents != 0) {
+        ready--;
+        woken = true;
+        uint64_t count;
+        ssize_t r = read(kick_fd, &count, sizeof(count));
+        (void)r; // nothing to read: it was a wire
+    }
+    for (unsigned i = 0; i < n; i++) {
+        fds[i].revents = ready > 0 ? all[i].revents : 0;
+    }
+    if (all != small) {
+        m_del(struct pollfd, all, n + 1);
+    }
+    mp_handle_pending(true);
+    errno = err;
+    return ready < 0 && err == EINTR ? 0 : ready;
+}
+
+void zt_wait_once(int32_t ms) {
+    zt_wait_pump();
+    mp_handle_pending(true);
+    zt_wait_poll(NULL, 0, ms);
+}
+
+void zt_wait_delay(uint32_t ms) {
+    mp_uint_t start = mp_hal_ticks_ms();
+    for (;;) {
+        mp_uint_t gone = mp_hal_ticks_ms() - start;
+        if (gone >= ms) {
+            return;
+        }
+        zt_wait_once((int32_t)MIN(ms - gone, 0x3fffffff));
+    }
+}
+
+// wait(ms): until a wire was readable, a kick, or ms have passed; negative is for ever.
+static mp_obj_t wait(mp_obj_t ms_in) {
+    mp_int_t ms = mp_obj_get_int(ms_in);
+    mp_uint_t start = mp_hal_ticks_ms();
+    for (;;) {
+        int32_t left = -1;
+        if (ms >= 0) {
+            mp_uint_t gone = mp_hal_ticks_ms() - start;
+            left = gone >= (mp_uint_t)ms ? 0 : (int32_t)MIN((mp_uint_t)ms - gone, 0x3fffffff);
+        }
+        zt_wait_once(left);
+        if (woken) {
+            zt_wait_pump();
+            return mp_const_none;
+        }
+        if (left == 0) {
+            return mp_const_none;
+        }
+    }
+}
+MP_DEFINE_CONST_FUN_OBJ_1(zt_wait_obj, wait);
+
+static mp_obj_t kick(void) {
+    zt_wait_kick();
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_0(zt_kick_obj, kick);

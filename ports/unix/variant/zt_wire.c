@@ -1,0 +1,291 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// The node's UDP sockets on the host, and the host's addresses. A wire carries one address family.
+// Nothing here blocks, and neither receiving nor sending touches the interpreter's heap.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "py/mperrno.h"
+#include "py/runtime.h"
+#include "zt_unix.h"
+
+#define WIRES 64
+#define META 20
+#define SOCKET_BUFFER (1024 * 1024)
+
+typedef struct {
+    int fd; // 0: free
+    bool v6;
+    uint32_t scope; // interface of a link-local wire
+} wire_t;
+
+static wire_t wires[WIRES];
+
+typedef union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} address_t;
+
+static wire_t *get_wire(mp_obj_t handle) {
+    mp_int_t n = mp_obj_get_int(handle);
+    if (n < 0 || n >= WIRES || wires[n].fd == 0) {
+        mp_raise_OSError(MP_EBADF);
+    }
+    return &wires[n];
+}
+
+// False when ip is not of the wire's family.
+static bool set_address(address_t *a, socklen_t *len, const wire_t *w, const mp_buffer_info_t *ip, unsigned port) {
+    memset(a, 0, sizeof(*a));
+    if (ip->len != (w->v6 ? 16 : 4)) {
+        return false;
+    }
+    if (w->v6) {
+        a->v6.sin6_family = AF_INET6;
+        a->v6.sin6_port = htons((uint16_t)port);
+        memcpy(&a->v6.sin6_addr, ip->buf, 16);
+        if (IN6_IS_ADDR_LINKLOCAL(&a->v6.sin6_addr)) {
+            a->v6.sin6_scope_id = w->scope;
+        }
+        *len = sizeof(a->v6);
+    } else {
+        a->v4.sin_family = AF_INET;
+        a->v4.sin_port = htons((uint16_t)port);
+        memcpy(&a->v4.sin_addr, ip->buf, 4);
+        *len = sizeof(a->v4);
+    }
+    return true;
+}
+
+// The interface that has this link-local address, 0 for none.
+static uint32_t scope_of(const uint8_t *ip) {
+    struct ifaddrs *list;
+    uint32_t scope = 0;
+    if (getifaddrs(&list) != 0) {
+        return 0;
+    }
+    for (struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
+        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(void *)i->ifa_addr;
+        if (a != NULL && a->sin6_family == AF_INET6 && memcmp(&a->sin6_addr, ip, 16) == 0) {
+            scope = a->sin6_scope_id;
+        }
+    }
+    freeifaddrs(list);
+    return scope;
+}
+
+static void set_buffer(int fd, int force, int plain) {
+    int size = SOCKET_BUFFER;
+    if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof(size)) != 0) {
+        // Only root may exceed the system's limit; less is allowed and goes unnoticed.
+        setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size));
+    }
+}
+
+static mp_obj_t wire_open(mp_obj_t ip_in, mp_obj_t port_in) {
+    mp_buffer_info_t ip;
+    mp_get_buffer_raise(ip_in, &ip, MP_BUFFER_READ);
+    mp_int_t port = mp_obj_get_int(port_in);
+    if ((ip.len != 4 && ip.len != 16) || port < 0 || port > 0xffff) {
+        mp_raise_ValueError(MP_ERROR_TEXT("bad address"));
+    }
+    zt_wait_init();
+    int n = 0;
+    while (n < WIRES && wires[n].fd != 0) {
+        n++;
+    }
+    if (n == WIRES) {
+        mp_raise_OSError(MP_EMFILE);
+    }
+    wire_t w = { .v6 = ip.len == 16 };
+    w.fd = socket(w.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (w.fd < 0) {
+        mp_raise_OSError(errno);
+    }
+    int on = 1;
+    if (w.v6) {
+        setsockopt(w.fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+        if (((const uint8_t *)ip.buf)[0] == 0xfe && (((const uint8_t *)ip.buf)[1] & 0xc0) == 0x80) {
+            w.scope = scope_of(ip.buf);
+        }
+    }
+    set_buffer(w.fd, SO_RCVBUFFORCE, SO_RCVBUF);
+    set_buffer(w.fd, SO_SNDBUFFORCE, SO_SNDBUF);
+    address_t a;
+    socklen_t len;
+    set_address(&a, &len, &w, &ip, (unsigned)port);
+    int err = bind(w.fd, &a.any, len) == 0 ? zt_wait_add(w.fd) : errno;
+    if (err != 0) {
+        close(w.fd);
+        mp_raise_OSError(err);
+    }
+    wires[n] = w;
+    return MP_OBJ_NEW_SMALL_INT(n);
+}
+MP_DEFINE_CONST_FUN_OBJ_2(zt_wire_open_obj, wire_open);
+
+static mp_obj_t wire_close(mp_obj_t handle) {
+    wire_t *w = get_wire(handle);
+    close(w->fd); // which also takes it out of the epoll set
+    w->fd = 0;
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_1(zt_wire_close_obj, wire_close);
+
+void zt_wire_reset(void) {
+    for (int n = 0; n < WIRES; n++) {
+        if (wires[n].fd != 0) {
+            close(wires[n].fd);
+            wires[n].fd = 0;
+        }
+    }
+}
+
+static mp_obj_t wire_port(mp_obj_t handle) {
+    address_t a;
+    socklen_t len = sizeof(a);
+    wire_t *w = get_wire(handle);
+    if (getsockname(w->fd, &a.any, &len) != 0) {
+        mp_raise_OSError(errno);
+    }
+    return MP_OBJ_NEW_SMALL_INT(ntohs(w->v6 ? a.v6.sin6_port : a.v4.sin_port));
+}
+MP_DEFINE_CONST_FUN_OBJ_1(zt_wire_port_obj, wire_port);
+
+static mp_obj_t wire_recv(mp_obj_t handle, mp_obj_t buf_in, mp_obj_t meta_in) {
+    wire_t *w = get_wire(handle);
+    mp_buffer_info_t buf, meta;
+    mp_get_buffer_raise(buf_in, &buf, MP_BUFFER_WRITE);
+    mp_get_buffer_raise(meta_in, &meta, MP_BUFFER_WRITE);
+    if (meta.len < META) {
+        mp_raise_ValueError(MP_ERROR_TEXT("meta needs 20 bytes"));
+    }
+    for (;;) {
+        address_t from;
+        struct iovec iov = { .iov_base = buf.buf, .iov_len = buf.len };
+        struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1 };
+        ssize_t n = recvmsg(w->fd, &m, 0);
+        if (n < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            // Besides "nothing there", an ICMP error about something sent earlier: the protocol's timers see to it.
+            return MP_OBJ_NEW_SMALL_INT(0);
+        }
+        if (n == 0 || (m.msg_flags & MSG_TRUNC) != 0) {
+            continue; // empty, or larger than any packet of ours
+        }
+        uint8_t *out = meta.buf;
+        memset(out, 0, META);
+        uint16_t port;
+        if (w->v6) {
+            out[0] = 16;
+            memcpy(out + 1, &from.v6.sin6_addr, 16);
+            port = ntohs(from.v6.sin6_port);
+        } else {
+            out[0] = 4;
+            memcpy(out + 1, &from.v4.sin_addr, 4);
+            port = ntohs(from.v4.sin_port);
+        }
+        out[17] = (uint8_t)(port >> 8);
+        out[18] = (uint8_t)port;
+        return MP_OBJ_NEW_SMALL_INT(n);
+    }
+}
+MP_DEFINE_CONST_FUN_OBJ_3(zt_wire_recv_obj, wire_recv);
+
+// wire_send(handle, ip, port, buf, n, ttl)
+static mp_obj_t wire_send(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    wire_t *w = get_wire(args[0]);
+    mp_buffer_info_t ip, buf;
+    mp_get_buffer_raise(args[1], &ip, MP_BUFFER_READ);
+    mp_get_buffer_raise(args[3], &buf, MP_BUFFER_READ);
+    mp_int_t port = mp_obj_get_int(args[2]);
+    mp_int_t n = mp_obj_get_int(args[4]);
+    int ttl = (int)mp_obj_get_int(args[5]);
+    if (n < 0 || (size_t)n > buf.len || port < 0 || port > 0xffff || ttl < 0 || ttl > 255) {
+        mp_raise_ValueError(MP_ERROR_TEXT("bad argument"));
+    }
+    address_t to;
+    socklen_t len;
+    if (!set_address(&to, &len, w, &ip, (unsigned)port)) {
+        return MP_OBJ_NEW_SMALL_INT(EAFNOSUPPORT);
+    }
+    struct iovec iov = { .iov_base = buf.buf, .iov_len = (size_t)n };
+    struct msghdr m = { .msg_name = &to, .msg_namelen = len, .msg_iov = &iov, .msg_iovlen = 1 };
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    if (ttl != 0) {
+        memset(&control, 0, sizeof(control));
+        m.msg_control = control.bytes;
+        m.msg_controllen = sizeof(control.bytes);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = w->v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+        c->cmsg_type = w->v6 ? IPV6_HOPLIMIT : IP_TTL;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &ttl, sizeof(int));
+    }
+    ssize_t sent;
+    do {
+        sent = sendmsg(w->fd, &m, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return MP_OBJ_NEW_SMALL_INT(sent < 0 ? errno : 0);
+}
+MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(zt_wire_send_obj, 6, 6, wire_send);
+
+static unsigned count_bits(const uint8_t *mask, size_t n) {
+    unsigned bits = 0;
+    for (size_t i = 0; i < n; i++) {
+        bits += (unsigned)__builtin_popcount(mask[i]);
+    }
+    return bits;
+}
+
+static mp_obj_t interfaces(void) {
+    struct ifaddrs *list;
+    if (getifaddrs(&list) != 0) {
+        mp_raise_OSError(errno);
+    }
+    mp_obj_t out = mp_obj_new_list(0, NULL);
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        for (struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
+            if (i->ifa_addr == NULL || i->ifa_netmask == NULL || (i->ifa_flags & IFF_UP) == 0) {
+                continue;
+            }
+            const address_t *a = (const address_t *)(void *)i->ifa_addr;
+            const address_t *m = (const address_t *)(void *)i->ifa_netmask;
+            bool v6 = a->any.sa_family == AF_INET6;
+            if (!v6 && a->any.sa_family != AF_INET) {
+                continue;
+            }
+            const void *ip = v6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr;
+            const void *mask = v6 ? (const void *)&m->v6.sin6_addr : (const void *)&m->v4.sin_addr;
+            size_t len = v6 ? 16 : 4;
+            mp_obj_t tuple[] = {
+                mp_obj_new_str_from_cstr(i->ifa_name),
+                mp_obj_new_bytes(ip, len),
+                MP_OBJ_NEW_SMALL_INT(count_bits(mask, len)),
+            };
+            mp_obj_list_append(out, mp_obj_new_tuple(3, tuple));
+        }
+        nlr_pop();
+    } else {
+        freeifaddrs(list);
+        nlr_jump(nlr.ret_val);
+    }
+    freeifaddrs(list);
+    return out;
+}
+MP_DEFINE_CONST_FUN_OBJ_0(zt_interfaces_obj, interfaces);
