@@ -85,7 +85,7 @@ class Multicast:
         members[address] = now
         if g.queue:
             for p in list(g.queue):
-                if address in p.sent or elapsed(now, p.until, 0):
+                if address in p.sent or ticks_diff(now, p.until) >= 0:
                     continue
                 p.sent.add(address)
                 if p.net.send_multicast(now, address, *p.parts):

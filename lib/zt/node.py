@@ -22,6 +22,7 @@ from .const import (
     VERB_OK,
     VERB_USER_MESSAGE,
 )
+from .controlport import ControllerPort
 from .direct import push
 from .identity import Identity
 from .limits import Limits
@@ -196,6 +197,12 @@ class Node(Router):
     def multicast_unsubscribe(self, now, nwid, mac, adi=0):
         return self.vl2.unsubscribe(now, nwid, mac, adi)
 
+    def attach_controller(self, controller):
+        """Serve the networks of a controller.Controller made with this node's identity."""
+        if controller.identity.address != self.address:
+            raise ValueError("the controller has another identity")
+        self.controller = ControllerPort(self, controller)
+
     def set_local_addresses(self, addresses):
         """Tell the node which (ip, port) others might reach us at; offered in PUSH_DIRECT_PATHS.
         """
@@ -229,6 +236,8 @@ class Node(Router):
         """Write the caches; the node may be dropped afterwards."""
         for peer in self.topology.peers.values():
             self.topology.save_peer(now, peer)
+        if self.controller is not None:
+            self.controller.close()
 
     def status(self):
         return describe.status(self)
