@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # JSON as the HTTP API and the controller's files have it: keys in alphabetical order on both
-# interpreters, and the coercions applied to values that users send (VL2 8.1). It knows no field names.
+# interpreters, and the coercions applied to values that users send (VL2 8.1). It knows no field
+# names.
 
 import json
 

@@ -1,11 +1,13 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The matches of the rules engine (VL2 4.3-4.6): one function per match type over the raw rule bytes and
-# the frame. It knows frames and rule fields; what a match means for the frame is decided in rules.py.
+# The matches of the rules engine (VL2 4.3-4.6): one function per match type over the raw rule
+# bytes and the frame. It knows frames and rule fields; what a match means for the frame is decided
+# in rules.py.
 #
-# A function takes (s, r, q): s is the rules.Filter that holds the frame, r the rule bytes, q where the
-# fields of this rule start. It answers FALSE or TRUE, which the NOT bit inverts, or NO or YES, which it
-# cannot. Fields are compared byte by byte so that no match allocates, except the three that say so.
+# A function takes (s, r, q): s is the rules.Filter that holds the frame, r the rule bytes, q where
+# the fields of this rule start. It answers FALSE or TRUE, which the NOT bit inverts, or NO or YES,
+# which it cannot. Fields are compared byte by byte so that no match allocates, except the three
+# that say so.
 
 from ._compat import const
 
@@ -82,7 +84,8 @@ def _ipv6(s, r, q, at):
     bits = r[q + 16]
     f = s.frame
     for i in range(16):
-        # The address of the frame is masked and that of the rule is not, as members of a network do it.
+        # The address of the frame is masked and that of the rule is not, as members of a network
+        # do it.
         if bits >= 8:
             mask = 0xFF
             bits -= 8
@@ -349,8 +352,8 @@ def _unknown(s, r, q):
     return bool(s.ctx.flags & _FLAG_UNKNOWN_IS_TRUE)
 
 
-# Match types 16..63. Beside each function, in FIELDS, how many bytes its fields take; the same for the
-# actions 0..15. A rule is read at these offsets whatever its own length says.
+# Match types 16..63. Beside each function, in FIELDS, how many bytes its fields take; the same for
+# the actions 0..15. A rule is read at these offsets whatever its own length says.
 _KNOWN = (
     _source_address,
     _dest_address,
@@ -384,7 +387,8 @@ _KNOWN = (
 FIRST_KNOWN = const(24)
 MATCHES = (_unknown,) * 8 + _KNOWN + (_unknown,) * (40 - len(_KNOWN))
 FIELDS = bytes(
-    (0, 0, 14, 14, 14) + (0,) * 19
+    (0, 0, 14, 14, 14)
+    + (0,) * 19
     + (5, 5, 2, 1, 1, 6, 6, 5, 5, 17, 17, 3, 1, 2, 3, 4, 4, 8, 4, 4, 8, 8, 8, 8, 8, 8, 8, 19)
     + (0,) * 12
 )

@@ -1,8 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # The rules engine (VL2 4): evaluates rule lists over their wire bytes, combines base rules with
-# capabilities, and says what copies of a frame go where. It sends nothing and keeps nothing between
-# frames but the prepared view of one configuration. The single matches are in rulematch.py.
+# capabilities, and says what copies of a frame go where. It sends nothing and keeps nothing
+# between frames but the prepared view of one configuration. The single matches are in
+# rulematch.py.
 
 from . import mac
 from ._compat import const
@@ -37,7 +38,7 @@ _NOBODY = bytes(5)
 
 
 def validate(raw, limit=MAX_RULES):
-    """How many bytes the first `limit` rules take; ValueError if the fields of one run over the end."""
+    """Bytes the first `limit` rules take; ValueError if the fields of one run over the end."""
     end = len(raw)
     p = count = 0
     while p < end and count < limit:
@@ -52,7 +53,7 @@ def validate(raw, limit=MAX_RULES):
 
 
 def check(raw):
-    """The rules whose type the protocol does not define, as (index, type, what happens to them)."""
+    """The rules of a type the protocol does not define, as (index, type, what becomes of them)."""
     found = []
     p = index = 0
     while p + 1 < len(raw):
@@ -75,19 +76,21 @@ class Context:
         self.tags = {t.id: t.value for t in config.tags}
         self.coos = config.coos
         self.capabilities = sorted(config.capabilities, key=lambda c: c.id)
-        # With NDP emulation a neighbour's address under these prefixes counts as its own (VL2 4.6).
+        # With NDP emulation a neighbour's address under these prefixes counts as its own (VL2
+        # 4.6).
         self.emulated = []
         own = [ip for ip, _ in config.static_ips]
-        for ip, n in ((mac.sixplane(config.nwid, address), 5), (mac.rfc4193(config.nwid, address), 11)):
-            if ip in own:
-                self.emulated.append(bytes(ip[:n]))
+        if mac.sixplane(config.nwid, address) in own:
+            self.emulated.append(mac.sixplane(config.nwid, address)[:5])
+        if mac.rfc4193(config.nwid, address) in own:
+            self.emulated.append(mac.rfc4193(config.nwid, address)[:11])
 
 
 class Filter:
     """The evaluator of one network. Not reentrant: results stay in the object until the next call.
 
-    `random(n)` gives n random bytes. Call validate() on rules before they come here; a list that is
-    malformed all the same drops the frame.
+    `random(n)` gives n random bytes. Call validate() on rules before they come here; a list that
+    is malformed all the same drops the frame.
     """
 
     def __init__(self, address, random):
@@ -135,11 +138,12 @@ class Filter:
         zt_dest,
         no_tee=False,
     ):
-        """0 drop, 1 accept, 2 accept without regard to addresses; `copies` is what to send besides.
+        """0 drop, 1 accept, 2 accept whatever the addresses; `copies` is what to send besides.
 
-        `membership` is the other member's record, None while it is not known. `zt_dest` None stands for
-        a destination not known yet. `copies` holds (destination, EXT_FRAME flags, bytes of the frame) in
-        the order to send; a redirected frame is one of them and the verdict is then 0.
+        `membership` is the other member's record, None while it is not known. `zt_dest` None
+        stands for a destination not known yet. `copies` holds (destination, EXT_FRAME flags, bytes
+        of the frame) in the order to send; a redirected frame is one of them and the verdict is
+        then 0.
         """
         ctx = self.context(config)
         self.remote = membership
@@ -179,9 +183,7 @@ class Filter:
         flags = _WATCH_FLAGS if watch else _TEE_FLAGS
         self.copies.append((dest, flags[bool(self.inbound)], length))
 
-    def run(
-        self, rules, inbound, frame, ethertype, mac_source, mac_dest, zt_source, zt_dest, ctx
-    ):
+    def run(self, rules, inbound, frame, ethertype, mac_source, mac_dest, zt_source, zt_dest, ctx):
         """Evaluate one rule list (VL2 4.2). The other side's record is taken from `remote`."""
         self.ctx = ctx
         self._config = None

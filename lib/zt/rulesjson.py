@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Rules between their wire bytes and the JSON of the controller (VL2 4.1 and 7.6). It knows names and
-# fields; what a rule does is in rules.py.
+# Rules between their wire bytes and the JSON of the controller (VL2 4.1 and 7.6). It knows names
+# and fields; what a rule does is in rules.py.
 
 from . import inet, mac
 from .jsontext import boolean, integer, leading_int

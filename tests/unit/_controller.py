@@ -3,7 +3,6 @@
 # A controller on a fake clock with its answers in a list, for the controller tests.
 
 from _vectors import load
-
 from zt._compat import ticks_add
 from zt.controller import Controller
 from zt.identity import Identity

@@ -1,9 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What the controller does for members over time: admitting, refusing, pushing, revoking, and its clock.
+# What the controller does for members over time: admitting, refusing, pushing, revoking, and its
+# clock.
 
 from _controller import METADATA, NWID, Lab, address, dictionary, identity
-
 from zt.credential import unpack_credentials
 from zt.identity import Identity
 from zt.netconf import NetworkConfig

@@ -1,11 +1,11 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The controller's JSON objects: what a posted body changes, what is refused, and what survives on storage.
+# The controller's JSON objects: what a posted body changes, what is refused, and what survives on
+# storage.
 
 import json
 
 from _controller import NWID, Lab, address, identity
-
 from zt import log
 from zt.identity import Identity
 from zt.store import MemoryStore
@@ -85,10 +85,15 @@ def test_a_whole_object_posted_back_changes_nothing():
 def test_read_only_and_unknown_fields_are_ignored():
     lab = Lab()
     a = dict(_post(lab, {}))
-    b = _post(lab, {"id": "x", "revision": 99, "creationTime": 1, "ssoEnabled": True, "nonsense": 1})
+    b = _post(
+        lab, {"id": "x", "revision": 99, "creationTime": 1, "ssoEnabled": True, "nonsense": 1}
+    )
     assert a == b
     m = lab.c.put_member(
-        lab.now, NWID, address("A"), {"address": "x", "vMajor": 5, "identity": "z", "ssoExempt": True}
+        lab.now,
+        NWID,
+        address("A"),
+        {"address": "x", "vMajor": 5, "identity": "z", "ssoExempt": True},
     )
     assert (m["address"], m["vMajor"], m["ssoExempt"]) == (address("A").hex(), -1, False)
     assert "identity" not in m

@@ -3,7 +3,6 @@
 # Address assignment: what the controller vectors do not reach, such as pools that run out.
 
 from _controller import NWID, Lab, address, dictionary, identity
-
 from zt.controller import pools
 from zt.identity import Identity
 from zt.inet import parse, parse_ip
@@ -127,4 +126,8 @@ def test_assigned_addresses_take_the_longest_route():
     [(_, _, _, chunks)] = lab.ask("A")
     config = NetworkConfig.parse(dictionary(chunks))
     assert config.static_ips == [(bytes((10, 1, 2, 3)), 16), (bytes((10, 9, 9, 9)), 8)]
-    assert lab.c.member(NWID, address("A"))["ipAssignments"] == ["10.1.2.3", "10.9.9.9", "11.0.0.1"]
+    assert lab.c.member(NWID, address("A"))["ipAssignments"] == [
+        "10.1.2.3",
+        "10.9.9.9",
+        "11.0.0.1",
+    ]

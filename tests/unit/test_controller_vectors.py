@@ -1,9 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The controller vectors: one controller taken through all their steps, configurations compared byte for byte.
+# The controller vectors: one controller taken through all their steps, configurations compared
+# byte for byte.
 
 from _controller import NWID, VECTORS, Lab, dictionary
-
 from zt._compat import hexs
 from zt.controller import fields
 from zt.dictionary import Dictionary
@@ -76,7 +76,21 @@ class Replay:
             got = dictionary(what)
             if got.hex() != want["dictionary"]:
                 theirs = bytes.fromhex(want["dictionary"])
-                for key in ("v", "f", "C", "CAP", "TAG", "COO", "S", "RT", "I", "R", "DNS", "mtu", "tl"):
+                for key in (
+                    "v",
+                    "f",
+                    "C",
+                    "CAP",
+                    "TAG",
+                    "COO",
+                    "S",
+                    "RT",
+                    "I",
+                    "R",
+                    "DNS",
+                    "mtu",
+                    "tl",
+                ):
                     a = Dictionary(got).get(key)
                     assert a == Dictionary(theirs).get(key), (step["step"], key, a)
                 assert got == theirs, step["step"]

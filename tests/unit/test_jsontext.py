@@ -10,7 +10,7 @@ def test_keys_are_sorted_and_the_text_reads_back():
         {},
         [],
         {"b": 1, "a": [1, {"z": None, "y": True}], "c": {}},
-        ["x\"\\\n\x01\u00e9", -5, 1795361552518, False],
+        ['x"\\\n\x01\u00e9', -5, 1795361552518, False],
     ):
         text = jsontext.dumps(value)
         assert json.loads(text) == value, text
@@ -20,11 +20,34 @@ def test_keys_are_sorted_and_the_text_reads_back():
 
 
 def test_values_of_other_types_are_coerced():
-    for value, want in ((True, True), (0, False), (2, True), (-1, False), ("true", True), ("T", True),
-                        ("1", True), ("no", False), ("", False), (None, None), ([], None), ({}, None)):
+    for value, want in (
+        (True, True),
+        (0, False),
+        (2, True),
+        (-1, False),
+        ("true", True),
+        ("T", True),
+        ("1", True),
+        ("no", False),
+        ("", False),
+        (None, None),
+        ([], None),
+        ({}, None),
+    ):
         assert jsontext.boolean(value, None) is want, value
-    for value, want in ((5, 5), (5.9, 5), ("12x", 12), ("-3", -3), ("x", 0), (True, 1), ("", 9), (None, 9),
-                        ([], 9), (float("inf"), 9), (float("nan"), 9)):
+    for value, want in (
+        (5, 5),
+        (5.9, 5),
+        ("12x", 12),
+        ("-3", -3),
+        ("x", 0),
+        (True, 1),
+        ("", 9),
+        (None, 9),
+        ([], 9),
+        (float("inf"), 9),
+        (float("nan"), 9),
+    ):
         assert jsontext.integer(value, 9) == want, value
     for value, want in (("a", "a"), (5, "5"), (True, "1"), (False, "0"), (None, "d"), ([], "d")):
         assert jsontext.text(value, "d") == want, value

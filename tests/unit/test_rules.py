@@ -3,7 +3,6 @@
 # The rules engine against every rule_eval vector, and what it does with lists it should never see.
 
 from _vectors import load
-
 from zt import credential, mac, rules
 from zt.netconf import NetworkConfig
 
@@ -174,12 +173,13 @@ def test_random_compares_all_32_bits():
         ("80000001", "80000000", 0),
         ("ffffffff", "ffffffff", 1),
     ):
-        got = _verdict("2b04" + probability + "0100", lambda n: bytes.fromhex(drawn))
+        got = _verdict("2b04" + probability + "0100", lambda n, x=drawn: bytes.fromhex(x))
         assert got == accept, (drawn, probability)
 
 
 def test_short_frames_of_every_length_are_judged():
-    every = "".join([c["bin"] for c in load("vl2.json")["rules_serialize"] if c["rule"]["type"] > 15])
+    cases = load("vl2.json")["rules_serialize"]
+    every = "".join([c["bin"] for c in cases if c["rule"]["type"] > 15])
     for start in (b"\x45", b"\x4f", b"\x40", b"\x60"):
         for ethertype in (0x0800, 0x0806, 0x86DD):
             for protocol in (6, 58, 0):

@@ -3,7 +3,6 @@
 # Rules as JSON against the rules_from_json and rules_serialize vectors.
 
 from _vectors import load
-
 from zt import rulesjson
 
 
@@ -42,7 +41,12 @@ def test_what_is_shown_makes_the_same_bytes_again():
 
 
 def test_numbers_wrap_to_the_width_of_the_field():
-    for value, want in ((65536 + 2048, "25020800"), (-1, "2502ffff"), ("2054", "25020806"), (True, "25020001")):
+    for value, want in (
+        (65536 + 2048, "25020800"),
+        (-1, "2502ffff"),
+        ("2054", "25020806"),
+        (True, "25020001"),
+    ):
         raw = rulesjson.from_json({"type": "MATCH_ETHERTYPE", "etherType": value})
         assert raw.hex() == want, value
 
@@ -70,7 +74,9 @@ def test_a_list_keeps_the_good_rules_and_names_the_others():
     )
     assert raw.hex() == "00000100"
     assert refused == [1, 2]
-    raw = rulesjson.list_from_json([{"type": "ACTION_DROP"}] * 5, 3, lambda i, x: refused.append(i))
+    raw = rulesjson.list_from_json(
+        [{"type": "ACTION_DROP"}] * 5, 3, lambda i, x: refused.append(i)
+    )
     assert raw == bytes(6)
     assert refused == [1, 2, 3, 4]
     assert rulesjson.list_from_json("no list", 10) == b""

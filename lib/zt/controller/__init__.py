@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The controller role (VL2 7): answers configuration requests for its own networks, and tells the members
-# what changed. Sans-IO: requests and time come in by call, answers leave through `out`. JSON fields are in
-# fields, storage in db, what is signed in issue.
+# The controller role (VL2 7): answers configuration requests for its own networks, and tells the
+# members what changed. Sans-IO: requests and time come in by call, answers leave through `out`.
+# JSON fields are in fields, storage in db, what is signed in issue.
 
 from .. import log
 from .._compat import const, hexs, ticks_add, ticks_diff
@@ -33,9 +33,10 @@ _TOKEN = b"token:"
 class Controller:
     """The networks of `identity`, kept in `storage`. `clock()` is the wall clock in ms since 1970.
 
-    `out`, set by the owner, has config(now, dest, nwid, packet_id, chunks), where packet_id None means an
-    unasked NETWORK_CONFIG, error(now, dest, nwid, packet_id, code, extra) and credentials(now, dest,
-    payload). Objects that the calls return are the stored ones: read them, never change them.
+    `out`, set by the owner, has config(now, dest, nwid, packet_id, chunks), where packet_id None
+    means an unasked NETWORK_CONFIG, error(now, dest, nwid, packet_id, code, extra) and
+    credentials(now, dest, payload). Objects that the calls return are the stored ones: read them,
+    never change them.
     """
 
     def __init__(self, identity, storage, clock, random, out=None):
@@ -58,7 +59,7 @@ class Controller:
     # --- what members ask
 
     def request(self, now, nwid, identity, packet_id, metadata):
-        """A NETWORK_CONFIG_REQUEST of `identity`; the answer, if any, goes to `out` before this returns."""
+        """A NETWORK_CONFIG_REQUEST of `identity`; an answer goes to `out` before this returns."""
         nwid = bytes(nwid)
         if nwid[:5] != self.identity.address:
             return
@@ -212,7 +213,10 @@ class Controller:
         return self.db.members.get(bytes(nwid), {}).get(bytes(address))
 
     def put_member(self, now, nwid, address, body):
-        """Create or change a member; the new object, None for an unknown network. Raises as put_network."""
+        """Create or change a member; the new object, None for an unknown network.
+
+        Raises as put_network does.
+        """
         nwid = bytes(nwid)
         address = bytes(address)
         if nwid not in self.db.networks:
@@ -327,7 +331,7 @@ class Controller:
 
 
 def _authorize_if_open(network, member, request, ts):
-    """Let a member in that needs nobody's approval: a public network, or a valid token (VL2 7.2)."""
+    """Let in a member that needs nobody's approval: public network or valid token (VL2 7.2)."""
     if not network["private"]:
         fields.authorize(member, ts, "public", None)
         return

@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The controller's networks and members: JSON objects, one state object each, all of them in memory.
-# It knows where they are kept, counts revisions and sets damaged ones aside; what the fields mean is
-# not its business.
+# The controller's networks and members: JSON objects, one state object each, all of them in
+# memory. It knows where they are kept, counts revisions and sets damaged ones aside; what the
+# fields mean is not its business.
 
 import json
 
@@ -12,7 +12,8 @@ from ..jsontext import dumps
 from . import fields
 
 MAX_NETWORKS = const(256)  # our choice; create refuses
-MAX_MEMBERS = const(4096)  # per network, our choice; a stranger never authorized gives way, else refuse
+# Per network, our choice; a stranger that nobody authorized gives way, else a new one is refused.
+MAX_MEMBERS = const(4096)
 
 _NETWORK = "controller.network"
 _MEMBER = "controller.member"
@@ -95,7 +96,7 @@ class Database:
                 oldest = (m["creationTime"], address)
         if oldest is None:
             return False
-        log.warn("controller", "network %s is full: a stranger's request was forgotten" % hexs(nwid))
+        log.warn("controller", "network %s is full: a stranger was forgotten" % hexs(nwid))
         self.delete_member(nwid, oldest[1])
         return True
 
@@ -119,7 +120,7 @@ class Database:
                 return 0
             return int(json.loads(str(data, "utf-8"))["lastTimestamp"])
         except (ValueError, TypeError, KeyError):
-            log.error("controller", "controller.state is not valid; timestamps follow the wall clock")
+            log.error("controller", "controller.state is damaged; times follow the wall clock")
             if hasattr(self.storage, "set_aside"):
                 self.storage.set_aside(_STATE)
             return 0

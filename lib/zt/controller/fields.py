@@ -1,9 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The fields of the controller's network and member objects (VL2 7.6 and 7.7): their defaults, and how a
-# body that a user posted is merged into them. It knows JSON values; it signs, stores and sends nothing.
-# Wrong entries of a list are left out and named in the log, as the original leaves them out; a list
-# beyond its bound and a value of the wrong kind are refused with ValueError.
+# The fields of the controller's network and member objects (VL2 7.6 and 7.7): their defaults, and
+# how a body that a user posted is merged into them. It knows JSON values; it signs, stores and
+# sends nothing. Wrong entries of a list are left out and named in the log, as the original leaves
+# them out; a list beyond its bound and a value of the wrong kind are refused with ValueError.
 
 from .. import inet, log, rulesjson
 from .._compat import const
@@ -83,8 +83,9 @@ def new_member(nwid, address, now):
 
 
 def restore(record, template):
-    """A stored object made whole: the fields of `template` (a new object of its kind) that it lacks are
-    added, those that users set are checked as if posted. ValueError if it is not such an object.
+    """A stored object made whole. ValueError if it is not of the kind of `template`, a new object.
+
+    The fields that it lacks are added, those that users set are checked as if posted.
     """
     if not isinstance(record, dict) or record.get("id", template["id"]) != template["id"]:
         raise ValueError("not the object its name says")

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Makes a member's network configuration and its credentials (VL2 7.3). It fills in the member object
-# (addresses, default tags and capabilities) but stores and sends nothing.
+# Makes a member's network configuration and its credentials (VL2 7.3). It fills in the member
+# object (addresses, default tags and capabilities) but stores and sends nothing.
 
 from .. import mac, rulesjson
 from .._compat import be64, const, unhex

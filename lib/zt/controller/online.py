@@ -1,11 +1,12 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Who asked this controller for what, and when: the rate limit of requests, who is online to be pushed to,
-# and who may gather multicast members through us. Memory only; a restart forgets it.
+# Who asked this controller for what, and when: the rate limit of requests, who is online to be
+# pushed to, and who may gather multicast members through us. Memory only; a restart forgets it.
 
 from .._compat import const, ticks_diff
 
-MAX_ENTRIES = const(4096)  # our choice; beyond it those who got nothing are forgotten, else refused
+# Our choice; beyond it those who got nothing are forgotten, else new ones are refused.
+MAX_ENTRIES = const(4096)
 _MIN_INTERVAL_MS = const(1000)  # protocol, VL2 7.2
 _ONLINE_MS = const(120000)  # protocol, VL2 7.5
 _CONFIGURED_MS = const(180000)  # protocol, VL2 7.2
@@ -76,7 +77,7 @@ class Online:
         self.askers.pop(key, None)
 
     def sweep(self, now):
-        """Forget the silent; call about once a minute, so that no tick grows old enough to wrap."""
+        """Forget the silent; call about once a minute, so that no tick grows old and wraps."""
         for key in list(self.askers):
             a = self.askers[key]
             if a.configured is not None and not self.configured(now, key):

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Picks addresses for members from a network's pools (VL2 7.4). It decides only; nothing is stored here.
-# `routes` are (target ip, bits, via or None), `pools` (first ip, last ip), `taken` tells used addresses.
+# Picks addresses for members from a network's pools (VL2 7.4). It decides only; nothing is stored
+# here. `routes` are (target ip, bits, via or None), `pools` (first ip, last ip), `taken` tells
+# used addresses.
 
 from ..inet import in_net
 

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The controller's time of issue: never lower than any before, not after a restart and not when the wall
-# clock is set back. It reads the wall clock it is given; members compare these times only with each other.
+# The controller's time of issue: never lower than any before, not after a restart and not when the
+# wall clock is set back. It reads the wall clock it is given; members compare these times only
+# with each other.
 
 from .. import log
 from .._compat import const, ticks_diff
@@ -22,7 +23,7 @@ class Times:
         self._behind = False
 
     def issue(self, now):
-        """The time for something about to be signed; OSError when it cannot be kept, and then none is."""
+        """The time for something to be signed; OSError when it cannot be kept, then none is."""
         t = max(self._flow(now), self._last)
         if t > self._bound:
             self._db.save_time(t + _AHEAD_MS)
@@ -37,7 +38,8 @@ class Times:
             self._base_ticks = now
             self._behind = False
             return wall
-        # The wall clock was set back, or we restarted early: go on at half speed until it catches up.
+        # The wall clock was set back, or we restarted early: go on at half speed until it catches
+        # up.
         if self._base_ticks is None:
             self._base_ticks = now
         passed = max(ticks_diff(now, self._base_ticks), 0)
