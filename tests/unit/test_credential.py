@@ -261,7 +261,8 @@ def test_other_kinds_of_signature_are_skipped_and_do_not_verify():
     blob = unhex(c["serialized"])
     tag, nxt = Tag.unpack(blob[:34] + b"\2\0\3abc" + b"\0\2xy!", 0)
     assert nxt == 34 + 6 + 4 and tag.verify(identities().get) == BAD
-    assert refuses(Tag.unpack, blob[:34] + b"\1\0\x5f" + blob[37:])
+    assert refuses(Tag.unpack, blob[:34] + b"\1\0\x5f" + bytes(95) + b"\0\0")
+    assert not refuses(Tag.unpack, blob[:34] + b"\1\0\x60" + bytes(96) + b"\0\0")
 
 
 def test_one_flipped_bit_never_verifies():

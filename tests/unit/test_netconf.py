@@ -210,6 +210,11 @@ def test_nil_and_impossible_addresses_are_left_out():
     assert NetworkConfig.parse(blob("S", b"\0\0\2abcdeXYZ")).specialists == [(b"abcde", 2)]
 
 
+def test_a_certificate_without_qualifiers_is_none():
+    c = NetworkConfig.parse(blob("C", b"\1\0\0" + bytes(5)))
+    assert c.com is None and field_of(c.pack(), "C") is None
+
+
 def test_huge_and_strange_numbers():
     c = NetworkConfig.parse(
         MINIMUM

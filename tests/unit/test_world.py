@@ -91,7 +91,8 @@ def test_damaged_worlds_are_refused():
     survive_flips(parse, unhex(cases()[-1]["serialized"]))
     moon = by_name("moon-1").pack()
     assert refuses(parse, moon[:-2] + b"\0\1") and not refuses(parse, moon[:-2] + b"\0\1x")
-    assert World.unpack(moon[:-2] + b"\0\1x")[0].pack() == moon
+    got, nxt = World.unpack(moon[:-2] + b"\0\1xy")
+    assert got.pack() == moon and nxt == len(moon) + 1
     planet = bytearray(DEFAULT_PLANET)
     for off, value in (
         (0, 0),
@@ -105,6 +106,26 @@ def test_damaged_worlds_are_refused():
         bad = bytearray(planet)
         bad[off] = value
         assert refuses(parse, bytes(bad)), off
+
+
+def test_a_root_with_its_secret_key_is_refused():
+    root = Identity.parse(load("vl1.json")["identities"][0]["secret_string"])
+    blob = World(PLANET, bytes(8), bytes(8), bytes(64), [(root, [])]).pack()
+    assert World.unpack(blob)[1] == len(blob)
+    leaky = blob[:178] + root.pack(True) + b"\0"
+    assert refuses(World.unpack, leaky)
+
+
+def test_a_planet_never_replaces_a_moon_of_the_same_id():
+    c = cases()[0]
+    key, public = unhex(c["signing_private_key"]), unhex(c["signing_public_key"])
+
+    def made(kind, when):
+        return World.make(kind, bytes(8), when.to_bytes(8, "big"), key, public, roots_of(c))
+
+    assert made(PLANET, 2).replaces(made(PLANET, 1)) and made(MOON, 2).replaces(made(MOON, 1))
+    assert not made(PLANET, 2).replaces(made(MOON, 1))
+    assert not made(MOON, 2).replaces(made(PLANET, 1))
 
 
 def test_a_root_without_endpoints_is_legal():
