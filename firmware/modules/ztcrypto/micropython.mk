@@ -1,0 +1,13 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# _ztcrypto for make-based ports. Only the binding is scanned for names; the core is a library to it.
+
+ZTCRYPTO_DIR := $(USERMOD_DIR)
+ZT_CORE_DIR := $(USERMOD_DIR)/../../core
+
+CORE_SRC :=
+include $(ZT_CORE_DIR)/sources.mk
+
+SRC_USERMOD_C += $(ZTCRYPTO_DIR)/modztcrypto.c
+SRC_USERMOD_LIB_C += $(addprefix $(ZT_CORE_DIR)/,$(CORE_SRC))
+CFLAGS_USERMOD += -I$(ZT_CORE_DIR)
