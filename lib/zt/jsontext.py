@@ -8,7 +8,30 @@ import json
 
 from ._compat import const
 
+_DEPTH = const(32)  # our choice
 _LIMIT = const(9007199254740992)  # the largest integer every JSON reader keeps (2^53)
+
+
+def loads(data):
+    """The value of a whole JSON text in UTF-8; ValueError if it is not one or nested too deep.
+
+    MicroPython's reader takes what is cut short for complete and knows no bound of depth, so the
+    brackets are followed first.
+    """
+    text = str(data, "utf-8")
+    parts = text.replace("\\\\", "").replace('\\"', "").split('"')
+    closing = []
+    for part in parts[0::2]:
+        for c in part:
+            if c in "{[":
+                closing.append("}" if c == "{" else "]")
+                if len(closing) > _DEPTH:
+                    raise ValueError("JSON nested too deep")
+            elif c in "}]" and (not closing or closing.pop() != c):
+                raise ValueError("not JSON")
+    if closing or len(parts) % 2 == 0:
+        raise ValueError("JSON cut short")
+    return json.loads(text)
 
 
 def dumps(value):
@@ -50,7 +73,7 @@ def boolean(value, default=False):
 
 
 def integer(value, default=0):
-    if isinstance(value, int):
+    if isinstance(value, (bool, int)):  # a bool is no int on MicroPython
         return int(value)
     if isinstance(value, float):
         # Also leaves out infinities and what is not a number.

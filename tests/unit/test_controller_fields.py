@@ -180,7 +180,7 @@ def test_damaged_files_are_set_aside_and_named():
             b"[]",
             b"7",
             b"\xff",
-            b"[" * 5000,
+            b'{"a":' * 5000 + b"1" + b"}" * 5000,
             good[: len(good) // 2],
             good.replace(address("A").hex().encode(), b"0011223344"),
             good.replace(b'"revision":1', b'"revision":"1"'),

@@ -19,6 +19,18 @@ def test_keys_are_sorted_and_the_text_reads_back():
     )
 
 
+def test_texts_that_are_no_whole_json_are_refused():
+    whole = jsontext.dumps({"a": [1, 'x\\"{[', {"b": None}], "c": "\u00fc"}).encode()
+    assert jsontext.loads(whole) == json.loads(str(whole, "utf-8"))
+    cut = [whole[:n] for n in range(len(whole))]
+    for bad in cut + [b"{} x", b"\xff", b"[" * 9000 + b"]" * 9000, b'"', b"{]"]:
+        try:
+            jsontext.loads(bad)
+        except ValueError:
+            continue
+        assert False, bad[:80]
+
+
 def test_values_of_other_types_are_coerced():
     for value, want in (
         (True, True),

@@ -4,11 +4,9 @@
 # memory. It knows where they are kept, counts revisions and sets damaged ones aside; what the
 # fields mean is not its business.
 
-import json
-
 from .. import log
 from .._compat import const, hexs
-from ..jsontext import dumps
+from ..jsontext import dumps, loads
 from . import fields
 
 MAX_NETWORKS = const(256)  # our choice; create refuses
@@ -42,12 +40,11 @@ class Database:
         """A stored object, sound and whole; None if there is none (a damaged one is set aside)."""
         try:
             data = self.storage.get(kind, key)
-            return fields.restore(json.loads(str(data, "utf-8")), template)
+            return fields.restore(loads(data), template)
         except OSError as e:
             log.error("controller", "%s %s cannot be read: %s" % (kind, hexs(key), e))
             return None
-        except (ValueError, TypeError, KeyError, RuntimeError) as e:
-            # RuntimeError: JSON nested too deep.
+        except (ValueError, TypeError, KeyError) as e:
             log.error("controller", "%s %s is damaged: %s" % (kind, hexs(key), e))
         if hasattr(self.storage, "set_aside"):
             self.storage.set_aside(kind, key)
@@ -118,7 +115,7 @@ class Database:
             data = self.storage.get(_STATE)
             if data is None:
                 return 0
-            return int(json.loads(str(data, "utf-8"))["lastTimestamp"])
+            return int(loads(data)["lastTimestamp"])
         except (ValueError, TypeError, KeyError):
             log.error("controller", "controller.state is damaged; times follow the wall clock")
             if hasattr(self.storage, "set_aside"):
