@@ -230,6 +230,17 @@ static bool need_mld(void) {
     return false;
 }
 
+// A connection whose sending side was shut down ends in TIME_WAIT under a socket that still holds it.
+// It must not expire there; closing the socket lets go of it.
+static void tcp_tick(void) {
+    for (struct tcp_pcb *pcb = tcp_tw_pcbs; pcb != NULL; pcb = pcb->next) {
+        if (pcb->callback_arg != NULL) {
+            pcb->tmr = tcp_ticks;
+        }
+    }
+    tcp_tmr();
+}
+
 static void slow_tick(void) {
     ip_reass_tmr();
     ip6_reass_tmr();
@@ -244,7 +255,7 @@ static const struct {
     bool (*needed)(void);
 } timers[] = {
     { 1000, slow_tick, need_always },
-    { TCP_TMR_INTERVAL, tcp_tmr, need_tcp },
+    { TCP_TMR_INTERVAL, tcp_tick, need_tcp },
     { IGMP_TMR_INTERVAL, igmp_tmr, need_igmp },
     { MLD6_TMR_INTERVAL, mld6_tmr, need_mld },
 };

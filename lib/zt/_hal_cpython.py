@@ -149,6 +149,11 @@ def wire_send(handle, ip, port, buf, n, ttl):
     return 0
 
 
+def fds():
+    """The descriptors of the wires, for an event loop that waits by itself."""
+    return [w.sock.fileno() for w in _wires.values()]
+
+
 # ---- waiting ----
 
 
@@ -315,6 +320,15 @@ def lock(path):
 
 def unlock(handle):
     os.close(handle)
+
+
+def mkdir(path, mode):
+    os.mkdir(path, mode)
+
+
+def read(fd, buf):
+    """Read what there is into buf, without filling it; 0 at the end."""
+    return os.readv(fd, [buf])
 
 
 def random(n):

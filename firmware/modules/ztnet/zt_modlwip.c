@@ -20,6 +20,7 @@
 #include "lwip/tcp.h"
 #include "lwip/udp.h"
 #include "zt_netif.h"
+#include "zt_nic_py.h"
 #include "zt_wait.h"
 
 // The host's module keeps the name `socket`; MP_REGISTER_MODULE still registers `lwip`.
@@ -188,3 +189,25 @@ static void socket_wait(const void *socket_in, const mp_uint_t *start_in, const 
     }
     zt_wait_once(ms);
 }
+
+// ---- what upstream's socket lacks ----
+
+// shutdown(socket): no more will be sent; what the peer sends can still be read. Where the peer has
+// closed already it is left to close(): lwIP would free the pcb with the data not yet read.
+static mp_obj_t shutdown(mp_obj_t socket_in) {
+    if (!mp_obj_is_type(socket_in, &lwip_socket_type)) {
+        mp_raise_TypeError(NULL);
+    }
+    lwip_socket_obj_t *s = MP_OBJ_TO_PTR(socket_in);
+    if (s->type != MOD_NETWORK_SOCK_STREAM || s->pcb.tcp == NULL || s->state < STATE_CONNECTED) {
+        mp_raise_OSError(MP_ENOTCONN);
+    }
+    if (s->state == STATE_CONNECTED) {
+        err_t err = tcp_shutdown(s->pcb.tcp, 0, 1);
+        if (err != ERR_OK) {
+            mp_raise_OSError(error_lookup_table[-err]);
+        }
+    }
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_1(zt_shutdown_obj, shutdown);

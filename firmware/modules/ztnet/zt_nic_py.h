@@ -21,6 +21,7 @@ MP_DECLARE_CONST_FUN_OBJ_0(zt_nic_drops_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_stack_poll_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(zt_ping_send_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_ping_recv_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_shutdown_obj); // in zt_modlwip.c
 
 #define ZT_NIC_PY_TABLE \
     { MP_ROM_QSTR(MP_QSTR_nic_add), MP_ROM_PTR(&zt_nic_add_obj) }, \
@@ -36,6 +37,7 @@ MP_DECLARE_CONST_FUN_OBJ_1(zt_ping_recv_obj);
     { MP_ROM_QSTR(MP_QSTR_nic_drops), MP_ROM_PTR(&zt_nic_drops_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_stack_poll), MP_ROM_PTR(&zt_stack_poll_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_ping_send), MP_ROM_PTR(&zt_ping_send_obj) }, \
-    { MP_ROM_QSTR(MP_QSTR_ping_recv), MP_ROM_PTR(&zt_ping_recv_obj) }
+    { MP_ROM_QSTR(MP_QSTR_ping_recv), MP_ROM_PTR(&zt_ping_recv_obj) }, \
+    { MP_ROM_QSTR(MP_QSTR_shutdown), MP_ROM_PTR(&zt_shutdown_obj) }
 
 #endif

@@ -41,6 +41,8 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_save), MP_ROM_PTR(&zt_save_obj) },
     { MP_ROM_QSTR(MP_QSTR_lock), MP_ROM_PTR(&zt_lock_obj) },
     { MP_ROM_QSTR(MP_QSTR_unlock), MP_ROM_PTR(&zt_unlock_obj) },
+    { MP_ROM_QSTR(MP_QSTR_mkdir), MP_ROM_PTR(&zt_mkdir_obj) },
+    { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&zt_read_obj) },
     { MP_ROM_QSTR(MP_QSTR_random), MP_ROM_PTR(&zt_random_obj) },
     { MP_ROM_QSTR(MP_QSTR_Poller), MP_ROM_PTR(&zt_poller_obj) },
     ZT_NIC_PY_TABLE,

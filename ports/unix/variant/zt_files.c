@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "py/mphal.h"
 #include "py/runtime.h"
 #include "zt_netif.h"
 #include "zt_unix.h"
@@ -117,6 +118,25 @@ static mp_obj_t unlock(mp_obj_t handle) {
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_1(zt_unlock_obj, unlock);
+
+static mp_obj_t make_folder(mp_obj_t path_in, mp_obj_t mode_in) {
+    if (mkdir(mp_obj_str_get_str(path_in), (mode_t)mp_obj_get_int(mode_in) & 0777) != 0) {
+        mp_raise_OSError(errno);
+    }
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_2(zt_mkdir_obj, make_folder);
+
+// read(fd, buf): what there is of a file, a pipe or a terminal, without filling the buffer; 0 at the end.
+static mp_obj_t read_some(mp_obj_t fd_in, mp_obj_t buf_in) {
+    mp_buffer_info_t buf;
+    mp_get_buffer_raise(buf_in, &buf, MP_BUFFER_WRITE);
+    int fd = (int)mp_obj_get_int(fd_in);
+    ssize_t n;
+    MP_HAL_RETRY_SYSCALL(n, read(fd, buf.buf, buf.len), mp_raise_OSError(err));
+    return MP_OBJ_NEW_SMALL_INT(n);
+}
+MP_DEFINE_CONST_FUN_OBJ_2(zt_read_obj, read_some);
 
 static int fill_random(void *p, size_t n) {
     uint8_t *out = p;

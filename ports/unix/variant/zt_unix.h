@@ -45,6 +45,8 @@ MP_DECLARE_CONST_FUN_OBJ_0(zt_interfaces_obj);
 MP_DECLARE_CONST_FUN_OBJ_3(zt_save_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_lock_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_unlock_obj);
+MP_DECLARE_CONST_FUN_OBJ_2(zt_mkdir_obj);
+MP_DECLARE_CONST_FUN_OBJ_2(zt_read_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_random_obj);
 
 // ---- zt_modselect.c ----
