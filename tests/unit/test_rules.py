@@ -2,6 +2,8 @@
 #
 # The rules engine against every rule_eval vector, and what it does with lists it should never see.
 
+import gc
+
 from _vectors import load
 from zt import credential, mac, rules
 from zt.netconf import NetworkConfig
@@ -188,3 +190,27 @@ def test_short_frames_of_every_length_are_judged():
                 frame[9] = frame[6] = protocol
                 for n in range(81):
                     assert _verdict(every + "0100", frame=frame[:n], ethertype=ethertype) in (0, 1)
+
+
+def test_a_frame_is_judged_without_touching_the_heap():
+    if not hasattr(gc, "mem_alloc"):
+        return  # CPython cannot tell
+    judged = 0
+    for case in load("vl2.json")["rule_eval"]:
+        if not case["name"].startswith("typical"):
+            continue
+        f, a = _case(case)
+
+        def judge(f=f, a=a):
+            return f.verdict(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8])
+
+        judge()
+        gc.collect()
+        gc.disable()
+        before = gc.mem_alloc()
+        judge()
+        grown = gc.mem_alloc() - before
+        gc.enable()
+        assert grown == 0, (case["name"], grown)
+        judged += 1
+    assert judged > 5
