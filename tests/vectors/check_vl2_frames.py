@@ -162,6 +162,7 @@ def check_multicast_like(case, document):
         for p in c["packets"]:
             payload = unhex(p["payload"])
             keys = [payload[i : i + 18] for i in range(0, len(payload), 18)]
+            same("network", payload[:8].hex(), document["network_id"])
             config = need("zt.netconf").NetworkConfig()
             member = fakehost.Member(document, payload[:8].hex())
             config.nwid, config.issued_to, config.type = member.nwid, member.host.address, 1
