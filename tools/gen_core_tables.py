@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Writes the constant tables of firmware/core from their definitions, with the arithmetic of the pure
-# Python twin: the SHA-2 constants, and for Curve25519 the field and group constants and the comb table
-# of the base point. `gen_core_tables.py FOLDER` writes both headers there.
+# Writes the constant tables of firmware/core from their definitions, with the arithmetic of the
+# pure Python twin: the SHA-2 constants, and for Curve25519 the field and group constants and the
+# comb table of the base point. `gen_core_tables.py FOLDER` writes both headers there.
 
 import os
 import sys
@@ -80,7 +80,7 @@ def c25519_table():
         ("A square root of -1.", "ZT_SQRT_M1", curve._SQRT_M1, 8),
         ("The order L of the base point, and floor(2^512 / L).", "ZT_L", order, 8),
         ("", "ZT_MU", (1 << 512) // order, 9),
-        ("1/2 mod L and (2^255 - 1)/2 mod L, to recode a scalar in digits 1 and -1.", "ZT_HALF", half, 8),
+        ("1/2 and (2^255 - 1)/2 mod L, to recode a scalar in 1 and -1.", "ZT_HALF", half, 8),
         ("", "ZT_HALF_ONES", ((1 << 255) - 1) * half % order, 8),
     ):
         if comment:
@@ -88,8 +88,8 @@ def c25519_table():
         out.append("static const uint32_t %s[%d] = {\n" % (name, count))
         out.append(rows(words(value, count), 4, 4) + "};\n")
     out.append(
-        "\n// The base point's comb: entry m is P = 2^204 B + sum over j < 4 of (bit j of m ? 1 : -1) 2^(51 j) B\n"
-        "// as (y + x)/2, (y - x)/2, d x y.\n"
+        "\n// The base point's comb: entry m is 2^204 B and 2^(51 j) B for j < 4, added where\n"
+        "// bit j of m is 1 and taken away where it is 0; as (y + x)/2, (y - x)/2, d x y.\n"
         "static const uint32_t ZT_COMB[16][24] = {\n"
     )
     for entry in comb():
@@ -99,7 +99,10 @@ def c25519_table():
 
 
 def main(folder):
-    for name, text in (("zt_sha512_table.h", sha512_table()), ("zt_c25519_table.h", c25519_table())):
+    for name, text in (
+        ("zt_sha512_table.h", sha512_table()),
+        ("zt_c25519_table.h", c25519_table()),
+    ):
         with open(os.path.join(folder, name), "w") as f:
             f.write(text)
 

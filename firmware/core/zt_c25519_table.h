@@ -31,7 +31,7 @@ static const uint32_t ZT_MU[9] = {
     0xffffffeb, 0xffffffff, 0xffffffff, 0xffffffff,
     0x0000000f,
 };
-// 1/2 mod L and (2^255 - 1)/2 mod L, to recode a scalar in digits 1 and -1.
+// 1/2 and (2^255 - 1)/2 mod L, to recode a scalar in 1 and -1.
 static const uint32_t ZT_HALF[8] = {
     0x2e7ae9f7, 0x2c09318d, 0x517bce6b, 0x0a6f7cef,
     0x00000000, 0x00000000, 0x00000000, 0x08000000,
@@ -41,8 +41,8 @@ static const uint32_t ZT_HALF_ONES[8] = {
     0xffffffff, 0xffffffff, 0xffffffff, 0x07ffffff,
 };
 
-// The base point's comb: entry m is P = 2^204 B + sum over j < 4 of (bit j of m ? 1 : -1) 2^(51 j) B
-// as (y + x)/2, (y - x)/2, d x y.
+// The base point's comb: entry m is 2^204 B and 2^(51 j) B for j < 4, added where
+// bit j of m is 1 and taken away where it is 0; as (y + x)/2, (y - x)/2, d x y.
 static const uint32_t ZT_COMB[16][24] = {
     {
         0x8613f4b4, 0x475d30dc, 0xb1610433, 0xef35c192,

@@ -1,12 +1,12 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The pure Python twin of firmware/core: the oracle it is tested against, and the last resort where there
-# is no compiled core. Small and obvious, not fast, and not constant time.
+# The pure Python twin of firmware/core: the oracle it is tested against, and the last resort where
+# there is no compiled core. Small and obvious, not fast, and not constant time.
 
 import struct
 
 from ._curve_py import ed25519_public, ed25519_sign, ed25519_verify, need, x25519
-from ._sha2_py import sha384, sha512
+from ._sha2_py import sha512
 
 BACKEND = "python"
 
@@ -23,7 +23,9 @@ _IDHASH_BYTES = 2097152
 def _state(key, iv):
     # "expand 32-byte k" on the diagonal; words 8 and 9 are the block number.
     return list(
-        struct.unpack("<16I", b"expa" + key[:16] + b"nd 3" + iv + bytes(8) + b"2-by" + key[16:] + b"te k")
+        struct.unpack(
+            "<16I", b"expa" + key[:16] + b"nd 3" + iv + bytes(8) + b"2-by" + key[16:] + b"te k"
+        )
     )
 
 
@@ -161,7 +163,7 @@ def identity_search(private64, progress=None):
         private[8:16] = up.to_bytes(8, "little")
         private[16:24] = down.to_bytes(8, "little")
         public = public_key_dh(private[:32]) + signing
-        digest = idhash(public, progress and (lambda percent: progress(tries)))
+        digest = idhash(public, progress and (lambda percent, n=tries: progress(n)))
         tries += 1
         if digest[0] < 17:
             return bytes(private), public, digest

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# X25519 and Ed25519 in pure Python (RFC 7748, RFC 8032). Small and obvious, not fast, and not constant
-# time; the compiled core is what keeps secrets.
+# X25519 and Ed25519 in pure Python (RFC 7748, RFC 8032). Small and obvious, not fast, and not
+# constant time; the compiled core is what keeps secrets.
 
 from ._sha2_py import sha512
 

@@ -82,7 +82,8 @@ def sha384_pure(data):
 
 
 try:
-    from hashlib import sha384 as _lib384, sha512 as _lib512
+    from hashlib import sha384 as _lib384
+    from hashlib import sha512 as _lib512
 except ImportError:
     sha512 = sha512_pure
     sha384 = sha384_pure

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Chooses who computes: the C module on MicroPython, the shared core library through ctypes on CPython,
-# else pure Python. All three offer the same functions; nothing here knows an algorithm.
+# Chooses who computes: the C module on MicroPython, the shared core library through ctypes on
+# CPython, else pure Python. All three offer the same functions; nothing here knows an algorithm.
 # On CPython ZT_CRYPTO=python or ZT_CRYPTO=ctypes forces one, ZT_CORE_LIB names the library.
 
 from ._compat import MICROPYTHON

