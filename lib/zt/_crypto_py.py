@@ -6,7 +6,7 @@
 import struct
 
 from ._curve_py import ed25519_public, ed25519_sign, ed25519_verify, need, x25519
-from ._sha2_py import sha512
+from ._sha2_py import sha384, sha512  # noqa: F401 (sha384 is offered, not used)
 
 BACKEND = "python"
 
