@@ -1,8 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Ethernet frames of one network, both ways (VL2 6.1-6.3, 6.7): from the tap to members and groups, and
-# from members' packets to the tap. Addressing, bridging, rules and the drop counters meet here; who is
-# admitted and what is configured is the Network's knowledge. tap() and frame() run per packet.
+# Ethernet frames of one network, both ways (VL2 6.1-6.3, 6.7): from the tap to members and
+# groups, and from members' packets to the tap. Addressing, bridging, rules and the drop counters
+# meet here; who is admitted and what is configured is the Network's knowledge. tap() and frame()
+# run per packet.
 
 from . import mac as macs
 from ._compat import be16, const, elapsed, u16
@@ -45,7 +46,7 @@ _TYPES = {0x0800: b"\x08\x00", _IPV6: b"\x86\xdd", _ARP: b"\x08\x06"}
 
 
 def tap(net, now, src, dst, ethertype, frame):
-    """A frame from the local stack. `src` and `dst` are bytes; `frame` is valid during the call."""
+    """A frame from the local stack. `src`, `dst` are bytes; `frame` is valid during the call."""
     if net.config is None:
         net.drops[NO_CONFIG] += 1
         return
@@ -118,9 +119,7 @@ def _judge_in(net, now, m, src, dst, ethertype, frame):
     if net.accept_all:
         return 1
     f = net.filter
-    v = f.verdict(
-        net.config, m, True, frame, ethertype, src, dst, m.address, net.address
-    )
+    v = f.verdict(net.config, m, True, frame, ethertype, src, dst, m.address, net.address)
     if f.copies:
         _copies(net, now, src, dst, ethertype, frame)
     if not v:
@@ -317,9 +316,7 @@ def multicast_frame(net, now, source, packet_id, p, reply):
     if limit:
         found = net.multicast.results(key, source, limit, net.subscribed(key))
         if found is not None:
-            reply(
-                VERB_OK, bytes([VERB_MULTICAST_FRAME]), packet_id, key, b"\x02", found
-            )
+            reply(VERB_OK, bytes([VERB_MULTICAST_FRAME]), packet_id, key, b"\x02", found)
     return TRUSTED
 
 

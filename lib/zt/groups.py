@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The groups one network listens to, for itself and for those behind it, who is told of them (VL2 6.4), and
-# the MACs learned behind bridges (6.8). Base class of Network, which provides config, members, host. Who
-# else listens to what is in multicast.py.
+# The groups one network listens to, for itself and for those behind it, who is told of them (VL2
+# 6.4), and the MACs learned behind bridges (6.8). Base class of Network, which provides config,
+# members, host. Who else listens to what is in multicast.py.
 
 from . import mac as macs
 from ._compat import const, ticks_diff

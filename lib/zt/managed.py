@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What a controller may set on this machine (VL2 8.3): the local permissions of one network, their file
-# form, and the filter over its managed addresses, routes and name servers. Sets nothing itself.
+# What a controller may set on this machine (VL2 8.3): the local permissions of one network,
+# their file form, and the filter over its managed addresses, routes and name servers. Sets
+# nothing itself.
 
 from . import inet
 from .dictionary import Dictionary, encode
@@ -39,7 +40,7 @@ class Local:
             self.allowManaged = False
 
     def update(self, settings):
-        """Take booleans from a dict, True if something changed. ValueError for what is not a boolean."""
+        """Take booleans from a dict; True if something changed, ValueError for other types."""
         for key in settings:
             if key in KEYS and not isinstance(settings[key], bool):
                 raise ValueError("network settings must be true or false")
@@ -99,7 +100,9 @@ class Local:
         return [
             r
             for r in config.routes
-            if r[1] <= 8 * len(r[0]) and self.allows(r[0], r[1]) and (r[2] is None or r[2] not in own)
+            if r[1] <= 8 * len(r[0])
+            and self.allows(r[0], r[1])
+            and (r[2] is None or r[2] not in own)
         ]
 
     def dns(self, config):

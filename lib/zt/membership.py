@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What one network knows of its other members (VL2 5.7): their certificates, tags, capabilities and
-# addresses owned, what was revoked, and when we last told them something. It decides who is admitted;
-# it sends nothing and asks for no identity but through the function it is given.
+# What one network knows of its other members (VL2 5.7): their certificates, tags, capabilities
+# and addresses owned, what was revoked, and when we last told them something. It decides who is
+# admitted; it sends nothing and asks for no identity but through the function it is given.
 
 from . import mac as macs
 from ._compat import const, elapsed, ticks_add, ticks_diff
@@ -72,7 +72,7 @@ class Member:
         self.thresholds[(kind, id)] = when
 
     def revoked(self):
-        """True while the controller has withdrawn this member's certificate and issued no newer one."""
+        """True while this member's certificate is withdrawn and no newer one was issued."""
         return self.com_threshold != NEVER and (
             self.com is None or self.com.timestamp <= self.com_threshold
         )
@@ -154,14 +154,14 @@ class Members:
         return m
 
     def _evict(self, now):
-        # Some at once, so that a flood of strangers costs one sort per many packets. A revocation is
-        # given up last: without it the old certificate would be good again.
+        # Some at once, so that a flood of strangers costs one sort per many packets. A revocation
+        # is given up last: without it the old certificate would be good again.
         order = []
         for m in self.table.values():
             rank = 2 if m.com_threshold != NEVER else 1 if m.allowed else 0
             order.append((rank, -ticks_diff(now, m.seen), m.address))
         order.sort()
-        for rank, _, address in order[: max(1, len(order) // 8)]:
+        for _, _, address in order[: max(1, len(order) // 8)]:
             self.forget(address)
             self.evicted += 1
 
@@ -170,7 +170,7 @@ class Members:
         del self.by_mac[m.mac]
 
     def changed(self):
-        """Our configuration or somebody's identity changed: everything is worked out anew at next use."""
+        """Work everything out anew at its next use."""
         for m in self.table.values():
             m.generation = -1
 
@@ -188,7 +188,7 @@ class Members:
     # --- credentials
 
     def add(self, now, c, identity_of):
-        """Judge a credential of any class; NEW, REDUNDANT, REJECTED, or DEFERRED (c.unknown is missing)."""
+        """Judge a credential: NEW, REDUNDANT, REJECTED, DEFERRED (identity c.unknown missing)."""
         if c.nwid != self.nwid:
             return REJECTED
         if isinstance(c, COM):

@@ -1,8 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # Who is interested in which multicast group, of every network we take part in as member, root or
-# controller (VL2 6.4-6.6), and the frames that wait for more recipients to become known. It knows group
-# keys and addresses; whether somebody may be told or sent anything is the caller's business.
+# controller (VL2 6.4-6.6), and the frames that wait for more recipients to become known. It
+# knows group keys and addresses; whether somebody may be told or sent anything is the caller's
+# business.
 #
 # A group key is a MULTICAST_LIKE record: network id (8), MAC (6), ADI (4).
 
@@ -30,7 +31,9 @@ class Pending:
 
     def __init__(self, net, parts, sent, left, until):
         self.net = net
-        self.parts = parts  # (payload, offset of the frame, source MAC, destination MAC, EtherType)
+        self.parts = (
+            parts  # (payload, offset of the frame, source MAC, destination MAC, EtherType)
+        )
         self.sent = sent
         self.left = left
         self.until = until
@@ -156,16 +159,16 @@ class Multicast:
     # --- sending
 
     def send(self, now, net, key, source, origin, ethertype, frame):
-        """Send a multicast of network `net` (VL2 6.6). `source` is None for our own MAC; `origin` is the
-        member who asked us to replicate, else None."""
+        """Send a multicast of network `net` (VL2 6.6).
+
+        `source` is None for our own MAC; `origin` is the member we replicate for, or None.
+        """
         config = net.config
         frame = bytes(frame)[:10000]
         if net.replicators and not net.is_bridge and not net.is_replicator:
             best = self._replicator(now, net)
             if best is not None:
-                head = b"".join(
-                    (net.nwid, b"\x0c", source or net.mac, key[8:], be16(ethertype))
-                )
+                head = b"".join((net.nwid, b"\x0c", source or net.mac, key[8:], be16(ethertype)))
                 self.host.send(now, best, VERB_MULTICAST_FRAME, head, frame)
                 return
         g = self._group(key)
@@ -178,9 +181,7 @@ class Multicast:
                 g.last_gather = now
                 self._gather(now, net, key, gather)
         flags = b"\x06" if source else b"\x02"
-        head = b"".join(
-            (net.nwid, flags, be32(gather), source or b"", key[8:], be16(ethertype))
-        )
+        head = b"".join((net.nwid, flags, be32(gather), source or b"", key[8:], be16(ethertype)))
         parts = (head + frame, len(head), source or net.mac, key[8:14], ethertype)
         sent = set([self.host.address])
         if origin is not None:

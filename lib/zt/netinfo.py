@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# A joined network as text and numbers for status output; the names are those of the original's JSON API.
+# A joined network as text and numbers for status output; the names are those of the original's
+# JSON API.
 
 from . import mac as macs
 from ._compat import hexs, u32
@@ -30,9 +31,7 @@ def describe(net):
         "id": hexs(net.nwid),
         "mac": macs.text(net.mac),
         "mtu": net.mtu,
-        "multicastSubscriptions": [
-            {"adi": u32(k, 14), "mac": macs.text(k[8:14])} for k in groups
-        ],
+        "multicastSubscriptions": [{"adi": u32(k, 14), "mac": macs.text(k[8:14])} for k in groups],
         "name": c.name if c is not None else "",
         "netconfRevision": c.revision if c is not None else 0,
         "nwid": hexs(net.nwid),

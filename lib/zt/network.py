@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# One joined network: its status and configuration in force, who among the members is admitted (VL2 5.9),
-# what they are sent of our credentials and groups (5.8, 6.4), what is shown of it. Asking for the
-# configuration is in request.py, frames are in frames.py, groups in groups.py.
+# One joined network: its status and configuration in force, who among the members is admitted
+# (VL2 5.9), what they are sent of our credentials and groups (5.8, 6.4), what is shown of it.
+# Asking for the configuration is in request.py, frames are in frames.py, groups in groups.py.
 
 from array import array
 
@@ -62,7 +62,9 @@ class Network(Groups):
         self.is_bridge = self.is_replicator = False
         self.bridges = []
         self.replicators = []
-        self.keepers = set()  # anchors and replicators: kept contacted, told of and asked for groups
+        self.keepers = (
+            set()
+        )  # anchors and replicators: kept contacted, told of and asked for groups
         self.cut = False  # our own certificate was revoked
         self.own_threshold = NEVER
         self.port_error = 0
@@ -151,15 +153,14 @@ class Network(Groups):
             log.warn("net", "%s: cached configuration ignored: %s" % (hexs(self.nwid), e))
 
     def apply(self, now, config, received):
-        """Put a checked configuration into force. ValueError if it exceeds what this node can hold."""
+        """Put a checked configuration into force; ValueError if it exceeds our limits."""
         packed = config.pack()
         digest = crypto.sha512(packed)
         if digest == self._digest:
             return
         limits = self.host.limits
-        if (
-            len(packed) > limits.config_bytes
-            or rules.validate(config.rules, limits.rules) != len(config.rules)
+        if len(packed) > limits.config_bytes or rules.validate(config.rules, limits.rules) != len(
+            config.rules
         ):
             self.drops[BAD_CONFIG] += 1
             raise ValueError("configuration exceeds the limits of this node")

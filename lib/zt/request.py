@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# How one network's configuration is asked for and received (VL2 2): when to ask, what a refusal means,
-# chunks and their acknowledgement, ad-hoc networks that need nobody. What a configuration does once it
-# is accepted is the Network's business.
+# How one network's configuration is asked for and received (VL2 2): when to ask, what a refusal
+# means, chunks and their acknowledgement, ad-hoc networks that need nobody. What a configuration
+# does once it is accepted is the Network's business.
 
 from . import adhoc, log, netconf
 from ._compat import be16, be64, const, elapsed, hexs, ticks_add, ticks_diff
@@ -62,7 +62,7 @@ class Request:
         return max(ticks_diff(self.next, now), 0)
 
     def poke(self, now):
-        """Online again, or the controller's identity is known: ask at once if there is a reason to."""
+        """Online again, or the controller is known: ask at once if there is a reason to."""
         if self.fresh and self.net.refusal is None:
             return
         if self.last is None or elapsed(now, self.last, _SPACING_MS):

@@ -1,8 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The networks of a node (VL2): joins and leaves them, hands each authentic packet of a VL2 verb to the
-# network it names, keeps credentials whose signer is not known yet, and keeps groups for others where this
-# node is their root or controller. All bytes from peers are checked here or below; nothing is raised.
+# The networks of a node (VL2): joins and leaves them, hands each authentic packet of a VL2 verb
+# to the network it names, keeps credentials whose signer is not known yet, and keeps groups for
+# others where this node is their root or controller. All bytes from peers are checked here or
+# below; nothing is raised.
 
 from array import array
 
@@ -68,7 +69,7 @@ class VL2:
     # --- what the node's owner asks for
 
     def join(self, now, nwid, settings=None):
-        """Join a network or, if joined, change its local settings (names of the JSON API, booleans).
+        """Join a network; if joined, change its local settings (names of the JSON API, booleans).
 
         ValueError for an impossible id, too many networks or a setting that is not a boolean.
         """
@@ -116,7 +117,7 @@ class VL2:
         return True
 
     def tap_frame(self, now, nwid, src, dst, ethertype, frame):
-        """An Ethernet frame from the local stack; `frame` (without header) is valid during the call."""
+        """A frame from the local stack; `frame` (without header) is valid during the call."""
         net = self.networks.get(nwid)
         if net is None:
             self.drops[NOT_JOINED] += 1

@@ -4,7 +4,7 @@
 # configurations: what the tests of the VL2 modules share.
 
 from _vectors import load
-
+from zt import const
 from zt._compat import be64
 from zt.const import VERB_ERROR, VERB_OK
 from zt.credential import COM
@@ -16,6 +16,9 @@ from zt.vl2 import VL2
 V = load("vl2.json")
 NWID = bytes.fromhex(V["network_id"])
 BASE = V["base_timestamp"]
+NOW = 5000
+# A's configuration in most of the vectors.
+CONFIG = bytes.fromhex(V["inbound"][0]["config"])
 
 
 def identity(name):
@@ -166,17 +169,15 @@ class Wire:
         for _ in range(rounds):
             if not self.queue:
                 return
-            work = self.queue
-            self.queue = []
-            for item in work:
-                self._deliver(now, item)
+            while self.queue:
+                work = self.queue
+                self.queue = []
+                for item in work:
+                    self._deliver(now, item)
             again = self.parked
             self.parked = []
-            if self.queue:
-                for item in again:
-                    self._deliver(now, item)
-            else:
-                self.parked = again
+            for item in again:
+                self._deliver(now, item)
         raise ValueError("the wire does not come to rest")
 
     def _deliver(self, now, item):
@@ -253,3 +254,31 @@ class Controller:
 
     def authorized_recently(self, now, nwid, address):
         return (nwid, address) in self.served
+
+
+# What single tests do to a host.
+
+
+def status_of(host, nwid=NWID):
+    return const.NET_STATUS_NAMES[host.vl2.networks[nwid].status]
+
+
+def requests_of(host):
+    return [p for _, v, p in host.take() if v == const.VERB_NETWORK_CONFIG_REQUEST]
+
+
+def changed(**changes):
+    config = NetworkConfig.parse(CONFIG)
+    for name in changes:
+        setattr(config, name, changes[name])
+    return config.pack()
+
+
+_updates = [1]
+
+
+def answer(host, now, config):
+    """The controller's OK with this configuration."""
+    _updates[0] += 1
+    for chunk in pack_chunks(identity("controller"), NWID, config, be64(_updates[0])):
+        host.vl2.ok(now, identity("controller").address, 0x0B, bytes(8), memoryview(chunk))

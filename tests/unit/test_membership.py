@@ -3,7 +3,6 @@
 # Member records against the credential sequences of the reference, and their bounds.
 
 from _vl2 import NWID, Host, V, identity, public
-
 from zt._compat import be64
 from zt.const import VERB_NETWORK_CREDENTIALS
 from zt.credential import COM, Capability, Ownership, Revocation, Tag
@@ -73,9 +72,7 @@ def test_credential_sequences_of_the_reference():
                 for dest, verb, payload in host.take()
                 if verb == VERB_NETWORK_CREDENTIALS
             ]
-            wanted = [
-                (p["dest"], p["verb"], p["payload"]) for p in step.get("forwarded", ())
-            ]
+            wanted = [(p["dest"], p["verb"], p["payload"]) for p in step.get("forwarded", ())]
             assert sorted(forwarded) == sorted(wanted), where
             m = net.member(NOW, bytes.fromhex(step["peer"]))
             assert m.allowed == step["peer_allowed_after"], where

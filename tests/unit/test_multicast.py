@@ -1,9 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Groups: announcing, gathering, sending and queueing, with the vectors of the reference where it has some.
+# Groups: announcing, gathering, sending and queueing, with the vectors of the reference where it
+# has some.
 
 from _vl2 import NWID, Host, V, identity, mac_bytes, public
-
 from zt import mac
 from zt._compat import ticks_add
 from zt.const import (

@@ -1,11 +1,10 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# VL2 packets in and frames out against the vectors of the reference, and what happens to packets that no
-# honest node sends.
+# VL2 packets in and frames out against the vectors of the reference, and what happens to packets
+# that no honest node sends.
 
 from _vectors import survive_flips, survive_truncations
 from _vl2 import NWID, Controller, Host, V, identity, mac_bytes, public
-
 from zt import const
 from zt.credential import COM
 from zt.netconf import NetworkConfig
