@@ -77,7 +77,7 @@ def tap(net, now, src, dst, ethertype, frame):
     if m.generation != net.generation:
         net.refresh(m)
     if m.barred:
-        net.drops[REVOKED] += 1
+        net.ask_credentials(now, m)
         return
     if not net.accept_all and not judge_out(net, now, m, src, dst, ethertype, frame, False):
         return

@@ -21,6 +21,7 @@ _TABLE = (
     # VL2: what we join
     ("networks", 256, 4),  # join() refuses
     ("config_bytes", 484519, 16384),  # a longer configuration is dropped
+    ("config_save_ms", 0, 600000),  # a configuration with nothing new but its time is not stored
     ("rules", 1024, 128),  # announced; a configuration with more is refused
     ("capabilities", 128, 8),  # announced; those beyond are not used
     ("capability_rules", 64, 32),  # announced

@@ -40,7 +40,8 @@ class Member:
         self.address = address
         self.mac = mac
         self.com = None
-        self.com_threshold = NEVER
+        self.com_threshold = NEVER  # certificates up to then are void
+        self.expelled = NEVER  # the same, but only by revocations meant for the certificate
         self.stores = {TYPE_TAG: {}, TYPE_CAPABILITY: {}, TYPE_COO: {}}
         self.thresholds = {}  # (type, id) -> timestamp
         self.floors = {}  # type -> timestamp, once thresholds were too many to keep apart
@@ -71,13 +72,7 @@ class Member:
             self.thresholds = {}
         self.thresholds[(kind, id)] = when
 
-    def revoked(self):
-        """True while this member's certificate is withdrawn and no newer one was issued."""
-        return self.com_threshold != NEVER and (
-            self.com is None or self.com.timestamp <= self.com_threshold
-        )
-
-    def refresh(self, generation, config, identity):
+    def refresh(self, generation, config, identity_of):
         """Work out admission and the usable credentials against our configuration, or None."""
         self.allowed = False
         self.barred = False  # known to be excluded: nothing is sent to it either
@@ -89,9 +84,12 @@ class Member:
             return
         if config.public:
             self.allowed = True
-        elif self.revoked():
-            self.barred = True
-        elif self.com is not None and config.com is not None:
+        elif self.com is None or self.com.timestamp <= self.com_threshold:
+            self.barred = self.expelled != NEVER and (
+                self.com is None or self.com.timestamp <= self.expelled
+            )
+        elif config.com is not None:
+            identity = identity_of(self.address)
             if identity is None:
                 self.generation = -1
             else:
@@ -248,7 +246,7 @@ class Members:
         m = self.table.get(r.target)
         if m is not None:
             if kind == TYPE_COM:
-                known = m.com_threshold
+                known = max(m.com_threshold, m.expelled)
             else:
                 known = m.threshold(kind, r.credential_id)
             if r.threshold <= known:
@@ -256,7 +254,9 @@ class Members:
         result = _verified(r, identity_of)
         if result == NEW:
             m = self.make(now, r.target)
-            if kind != TYPE_COM:
+            if kind == TYPE_COM:
+                m.expelled = r.threshold
+            else:
                 m.revoke(kind, r.credential_id, r.threshold, self.limits.member_thresholds)
             # Any revocation voids the certificate up to then as well, as the original does.
             if r.threshold > m.com_threshold:

@@ -20,6 +20,7 @@ from .const import (
     NETWORK_MTU_DEFAULT,
     PARK,
     VERB_ERROR,
+    VERB_FRAME,
     VERB_MULTICAST_FRAME,
     VERB_NETWORK_CREDENTIALS,
 )
@@ -35,6 +36,7 @@ from .request import Request
 _PUSH_AGAIN_MS = const(1000)
 _LIKE_MS = const(60000)
 _BRIDGED_MS = const(600000)
+_ASK_MS = const(1000)
 _ERROR_SPACING_MS = const(100)  # our choice: one ERROR per member and burst
 _CREDENTIAL_BYTES = const(9000)
 _ACCEPT_ALL = b"\x01\x00"
@@ -74,6 +76,7 @@ class Network(Groups):
         self.request = Request(self)
         self._digest = None
         self._pushes = None
+        self._saved = None
         self._next_like = None
         self._init_groups()
         self._reported = NET_REQUESTING_CONFIGURATION
@@ -165,7 +168,8 @@ class Network(Groups):
             self.drops[BAD_CONFIG] += 1
             raise ValueError("configuration exceeds the limits of this node")
         before = self.all_groups()
-        first = self.config is None
+        held = self.config
+        first = held is None
         self._digest = digest
         self.config = config
         self.generation += 1
@@ -184,7 +188,7 @@ class Network(Groups):
         if received or self.adhoc:
             self.request.confirmed(now)
         if received:
-            self.host.save("network", self.nwid, packed)
+            self._keep(now, held, packed)
         self._quiet = True  # groups the edge subscribes meanwhile are announced together below
         if first:
             self.report()
@@ -195,6 +199,19 @@ class Network(Groups):
         self.announce(now, [k for k in self.all_groups() if first or k not in before])
         if first:
             self._next_like = ticks_add(now, _LIKE_MS)
+
+    def _keep(self, now, held, packed):
+        # Most configurations differ only in their time; a board's flash need not see each of them.
+        c = self.config
+        if (
+            held is not None
+            and (c.revision, c.rules, c.mtu, c.flags, c.static_ips, c.routes)
+            == (held.revision, held.rules, held.mtu, held.flags, held.static_ips, held.routes)
+            and not elapsed(now, self._saved, self.host.limits.config_save_ms)
+        ):
+            return
+        self._saved = now
+        self.host.save("network", self.nwid, packed)
 
     def _check_own(self):
         c = self.config
@@ -216,6 +233,8 @@ class Network(Groups):
         return min(wait, max(ticks_diff(self._next_like, now), 0))
 
     def _minute(self, now):
+        if elapsed(now, self._saved, self.host.limits.config_save_ms):
+            self._saved = None  # before the ticks wrap
         for key in [k for k, t in self.bridged.items() if elapsed(now, t, _BRIDGED_MS)]:
             del self.bridged[key]
         self.members.sweep(now)
@@ -242,7 +261,7 @@ class Network(Groups):
         return m
 
     def refresh(self, m):
-        m.refresh(self.generation, self.config, self.host.identity_of(m.address))
+        m.refresh(self.generation, self.config, self.host.identity_of)
 
     def _admits(self, m):
         if m.generation != self.generation:
@@ -288,16 +307,26 @@ class Network(Groups):
             self.drops[BAD_CREDENTIAL] += 1
         elif result == NEW and isinstance(c, Revocation):
             if c.target == self.address:
-                m = self.members.make(now, self.address)
-                self.own_threshold = m.com_threshold
+                self.own_threshold = self.members.make(now, self.address).expelled
                 self._check_own()
                 self.report()
+                self.request.again(now)
             if c.flags & REVOKE_FAST_PROPAGATE:
                 payload = pack_credentials(revocations=(c,))
                 for address in list(self.members.table):
                     if address not in (source, c.signed_by, self.address):
                         self.host.send(now, address, VERB_NETWORK_CREDENTIALS, payload)
         return result
+
+    def ask_credentials(self, now, m):
+        """We have a frame for a member that was expelled: it may be admitted again and not have told
+        us, so ask as if it had sent something."""
+        self.drops[REVOKED] += 1
+        if elapsed(now, m.last_error, _ASK_MS):
+            m.last_error = now
+            code = bytes([ERROR_NEED_MEMBERSHIP_CERTIFICATE])
+            verb = bytes([VERB_FRAME])
+            self.host.send(now, m.address, VERB_ERROR, verb, bytes(8), code, self.nwid)
 
     def push(self, now, m):
         """Send our credentials to a member (VL2 5.8)."""

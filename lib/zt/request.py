@@ -63,8 +63,11 @@ class Request:
 
     def poke(self, now):
         """Online again, or the controller is known: ask at once if there is a reason to."""
-        if self.fresh and self.net.refusal is None:
-            return
+        if not self.fresh or self.net.refusal is not None:
+            self.again(now)
+
+    def again(self, now):
+        """Ask as soon as the controller listens."""
         if self.last is None or elapsed(now, self.last, _SPACING_MS):
             self.ask(now)
         else:
@@ -145,7 +148,8 @@ class Request:
 
     def refused(self, now, status):
         self.net.refuse_status(status)
-        self._in(now, _RETRY_MS)
+        # From the last request on, so that replays of a refusal cannot put the next one off.
+        self.next = ticks_add(now if self.last is None else self.last, _RETRY_MS)
 
     def error(self, now, in_re_verb, code, body):
         """An ERROR of the controller about this network; `body` begins with the network id."""

@@ -65,8 +65,8 @@ def test_adhoc_members_exchange_frames():
     for host in (a, b):
         wire.add(host)
         host.vl2.join(NOW, nwid)
-    a.vl2.tap_frame(NOW, nwid, mac.from_address(A.address, nwid), mac.from_address(B.address, nwid),
-                    0x86DD, b"ping")  # fmt: skip
+    mine = mac.from_address(A.address, nwid)
+    a.vl2.tap_frame(NOW, nwid, mine, mac.from_address(B.address, nwid), 0x86DD, b"ping")
     wire.run(NOW)
     assert [f[3] for f in b.delivered] == [b"ping"]
     assert adhoc_config(nwid, A.address, 1).static_ips[1][0] == b"\x0a" + A.address[2:]

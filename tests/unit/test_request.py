@@ -289,3 +289,37 @@ def test_our_own_controller_is_asked_without_packets():
     assert status_of(host) == "OK"
     assert net.managed_addresses() == [(b"\x0a\0\0\x63", 24)]
     assert const.VERB_NETWORK_CONFIG_REQUEST not in [v for _, v, _ in host.take()]
+
+
+def test_replayed_refusals_do_not_put_the_next_request_off():
+    host = Host(A, [CONTROLLER])
+    host.vl2.join(NOW, NWID)
+    host.take()
+    asked = []
+    for ms in range(0, 12000, 100):
+        _refuse(host, NOW + ms, 0x07)
+        host.vl2.tick(NOW + ms)
+        if requests_of(host):
+            asked.append(ms)
+    assert asked == [5000, 10000]
+
+
+def test_a_board_does_not_store_what_differs_only_in_its_time():
+    host = Host(A, [CONTROLLER], Limits("small"))
+    host.vl2.join(NOW, NWID)
+    answer(host, NOW, CONFIG)
+
+    def stored():
+        return NetworkConfig.parse(host.store[("network", NWID)]).timestamp
+
+    answer(host, NOW + 60000, changed(timestamp=be64(BASE + 1)))
+    assert stored() == be64(BASE)
+    answer(host, NOW + 120000, changed(timestamp=be64(BASE + 2), mtu=1400))
+    assert stored() == be64(BASE + 2)
+    answer(host, NOW + 720000, changed(timestamp=be64(BASE + 3), mtu=1400))
+    assert stored() == be64(BASE + 3)
+    host = Host(A, [CONTROLLER])
+    host.vl2.join(NOW, NWID)
+    answer(host, NOW, CONFIG)
+    answer(host, NOW + 60000, changed(timestamp=be64(BASE + 1)))
+    assert stored() == be64(BASE + 1)
