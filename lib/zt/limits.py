@@ -9,7 +9,7 @@ from . import const
 # name, unix, small; the comment is the policy at the bound.
 _TABLE = (
     # VL1
-    ("peers", 4096, 32),  # besides the roots: the longest silent is forgotten (it stays in the cache)
+    ("peers", 4096, 32),  # besides the roots: the longest silent is forgotten (not its cache)
     ("paths", 8192, 64),  # the longest silent goes, unused ones first
     ("paths_per_peer", 64, 4),  # the path heard least recently is replaced
     ("expected", 1024, 64),  # requests awaiting an OK: the oldest is forgotten
@@ -28,7 +28,7 @@ _TABLE = (
     ("tags", 128, 16),  # announced; those beyond are not used
     ("groups", 1024, 32),  # subscribed per network: subscribe() returns False
     ("bridged_groups", 4096, 16),  # groups behind us per network: the oldest goes
-    ("bridge_routes", 65536, 32),  # learned MACs per network: the bridge with most loses all of its own
+    ("bridge_routes", 65536, 32),  # learned MACs per network: the bridge with most loses all
     # VL2: what we know of others
     ("members", 8192, 64),  # per network: an unadmitted, else the longest silent is forgotten
     ("member_tags", 128, 16),  # per member and kind: further ones are refused

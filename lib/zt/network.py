@@ -319,8 +319,8 @@ class Network(Groups):
         return result
 
     def ask_credentials(self, now, m):
-        """We have a frame for a member that was expelled: it may be admitted again and not have told
-        us, so ask as if it had sent something."""
+        """A frame for a member that was expelled waits in vain: it may be admitted again by now and
+        not have told us, so ask as if it had sent something."""
         self.drops[REVOKED] += 1
         if elapsed(now, m.last_error, _ASK_MS):
             m.last_error = now

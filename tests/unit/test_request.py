@@ -21,7 +21,7 @@ from _vl2 import (
 from zt import const, mac
 from zt._compat import be64, ticks_add
 from zt.limits import Limits
-from zt.netconf import pack_chunks
+from zt.netconf import NetworkConfig, pack_chunks
 
 A = identity("A")
 B = identity("B")
