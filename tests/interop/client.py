@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The test's end of libzt_node.py: starts one on a host of the lab and turns its JSON lines into calls.
+# The tests' end of the programs in the lab: a libzt node and our node behind the same calls (JSON lines to
+# libzt_node.py and agent.py), our `zt run`, and single `zt` commands.
 
 import json
 import os
@@ -13,56 +14,68 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 LIBZT = os.environ.get("LIBZT_DIR") or os.path.join(TOP, "build", "libzt")
+ZT = os.environ.get("ZT") or os.path.join(TOP, "zt")
+PORT = 9993
 
 
-class LibztFailed(AssertionError):
+class Failed(AssertionError):
     pass
 
 
 def wait_for(what, check, timeout, step=0.1):
-    """Call check() until it is true and return its value; AssertionError naming `what` after `timeout` seconds."""
+    """Call check() until it is true and return its value; Failed naming `what` after `timeout` seconds."""
     end = time.monotonic() + timeout
     while True:
         value = check()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError("%s: not within %d s" % (what, timeout))
+            raise Failed("%s: not within %d s" % (what, timeout))
         time.sleep(step)
 
 
-class LibztNode:
-    """A real node; `call` waits for the answer, `begin` returns a function that does."""
+class Node:
+    """A node that takes commands; `call` waits for the answer, `begin` returns a function that does."""
 
-    def __init__(self, lab, host, home, planet, port=9993):
+    def __init__(self, lab, host, home, planet, port=PORT):
         self.lab = lab
         self.host = host
-        self.args = [LIBZT, str(home), str(planet), str(port)]
+        self.home = str(home)
+        self.planet = str(planet)
+        self.port = port
         self.process = None
         self.address = None
+        self.log = self.home + ".log"
+
+    def argv(self):
+        raise NotImplementedError
 
     def start(self, timeout=60):
+        """Start the process and wait until it is online."""
         self.answers = {}
         self.next = 0
-        argv = [sys.executable, os.path.join(HERE, "libzt_node.py")] + self.args
-        self.process = self.lab.popen(
-            self.host, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        with open(self.log, "ab") as log:
+            self.process = self.lab.popen(
+                self.host, self.argv(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
         answer = self.call("start", timeout=timeout)
+        if not answer["online"]:
+            raise Failed("%s is not online after %d s" % (self.host, timeout))
         self.address = answer["address"]
         return answer
 
     def _read(self, process):
+        answers = self.answers
         try:
             for line in process.stdout:
-                # The library prints too; only lines of ours are answers.
+                # libzt prints too; only lines of ours are answers.
                 if line.startswith("{"):
                     answer = json.loads(line)
-                    self.answers[answer.pop("id")].put(answer)
+                    answers[answer.pop("id")].put(answer)
         except ValueError:
             pass  # the stream was closed under us
-        for waiting in list(self.answers.values()):
+        for waiting in list(answers.values()):
             waiting.put({"ok": False, "error": "the node ended"})
 
     def begin(self, cmd, **args):
@@ -76,29 +89,106 @@ class LibztNode:
             try:
                 answer = self.answers[ident].get(timeout=limit)
             except queue.Empty:
-                raise LibztFailed("%s %s: no answer in %d s" % (self.host, cmd, limit)) from None
+                raise Failed("%s %s: no answer in %d s%s" % (self.host, cmd, limit, self.tail())) from None
             if not answer.pop("ok"):
-                raise LibztFailed("%s %s: %s" % (self.host, cmd, answer["error"]))
+                raise Failed("%s %s: %s%s" % (self.host, cmd, answer["error"], self.tail()))
             return answer
 
         return wait
+
+    def tail(self):
+        with open(self.log, errors="replace") as f:
+            text = f.read()[-1500:]
+        return "\nstderr of %s:\n%s" % (self.host, text) if text else ""
 
     def call(self, cmd, **args):
         return self.begin(cmd, **args)(args.get("timeout", 60) + 60)
 
     def stop(self):
         self.call("stop")
-        self.process.wait(20)
+        self.process.stdin.close()
+        code = self.process.wait(20)
+        if code:
+            raise Failed("%s ended with status %d%s" % (self.host, code, self.tail()))
 
     def join(self, nwid):
         self.call("join", nwid=nwid)
 
-    def status(self, nwid):
-        return self.call("status", nwid=nwid)["status"]
-
     def wait_status(self, nwid, status, timeout=60):
-        wait_for("%s: network %s" % (self.host, status), lambda: self.status(nwid) == status, timeout)
+        what = "%s: network %s" % (self.host, status)
+        wait_for(what, lambda: self.call("status", nwid=nwid)["status"] == status, timeout)
 
     def wait_ready(self, nwid, timeout=90):
+        """Wait for an address on the network; the IPv4 one."""
         wait_for("%s: network ready" % self.host, lambda: self.call("status", nwid=nwid)["ready"], timeout)
-        return self.call("status", nwid=nwid)["ips"]
+        return [ip for ip in self.call("status", nwid=nwid)["ips"] if "." in ip][0]
+
+
+class Libzt(Node):
+    """A real node."""
+
+    def argv(self):
+        return [sys.executable, os.path.join(HERE, "libzt_node.py"), LIBZT, self.home, self.planet, str(self.port)]
+
+
+class Ours(Node):
+    """Our node as `zt exec` runs it, with the in-process network stack."""
+
+    def argv(self):
+        options = ["--home", self.home, "--port", str(self.port)]
+        if not os.path.exists(os.path.join(self.home, "planet")):
+            options += ["--planet", self.planet]
+        return [ZT, "exec"] + options + [os.path.join(HERE, "agent.py")]
+
+    def path(self, address):
+        return self.call("peers")["peers"].get(address, "unreachable")
+
+
+class Run:
+    """`zt run --json` on a host of the lab."""
+
+    def __init__(self, lab, host, home, planet, *options):
+        self.lab = lab
+        self.host = host
+        self.home = str(home)
+        self.events = []
+        argv = [ZT, "run", "--json", "--home", self.home, "--port", str(PORT), "--planet", str(planet)]
+        self.log = self.home + ".log"
+        with open(self.log, "ab") as log:
+            self.process = lab.popen(host, argv + list(options), stdout=subprocess.PIPE, stderr=log, text=True)
+        threading.Thread(target=self._read, daemon=True).start()
+        self.address = self.wait("listening", 30)["address"]
+
+    def _read(self):
+        try:
+            for line in self.process.stdout:
+                self.events.append(json.loads(line))
+        except ValueError:
+            pass
+
+    def wait(self, event, timeout, **fields):
+        def found():
+            for e in self.events:
+                if e["event"] == event and all(e.get(k) == v for k, v in fields.items()):
+                    return e
+            if self.process.poll() is not None:
+                with open(self.log) as f:
+                    raise Failed("%s: zt run ended: %s" % (self.host, f.read()[-1500:]))
+            return None
+
+        return wait_for("%s: event %s" % (self.host, event), found, timeout)
+
+    def zt(self, *words):
+        """A `zt` command against this running node; its JSON."""
+        done = self.lab.run(
+            self.host, [ZT] + list(words) + ["--json", "--home", self.home], capture_output=True, text=True, timeout=60
+        )
+        if done.returncode:
+            raise Failed("zt %s: %s" % (" ".join(words), done.stderr.strip()))
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def stop(self):
+        self.process.terminate()
+        code = self.process.wait(20)
+        if code:
+            raise Failed("%s: zt run ended with status %d" % (self.host, code))

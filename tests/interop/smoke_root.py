@@ -106,7 +106,7 @@ def main():
         argv = [sys.executable, os.path.abspath(__file__), "serve", folder, net.ipv4("root"), net.ipv6("root")]
         net.popen("root", argv)
         time.sleep(1)
-        peer = client.LibztNode(net, "peer", os.path.join(folder, "peer"), planet)
+        peer = client.Libzt(net, "peer", os.path.join(folder, "peer"), planet)
         answer = peer.start(timeout=30)
         open(os.path.join(folder, "dump"), "w").close()
         time.sleep(1)
