@@ -1,0 +1,39 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# The package's public names, loaded when first used: zt.Node (the sans-IO core), zt.aio (asyncio),
+# zt.socket (the network's socket module), zt.use_sockets(), and under `zt exec` zt.node, the
+# running node. Importing zt alone opens nothing.
+
+import sys
+
+from ._compat import MICROPYTHON
+from .const import VERSION
+
+__version__ = VERSION
+
+
+def __getattr__(name):
+    if name == "Node":
+        from .node import Node
+
+        return Node
+    if name == "socket":
+        from .sockets import module
+
+        return module()
+    if name[:1] == "_" and not name.startswith("_crypto") and not name.startswith("_hal"):
+        raise AttributeError(name)
+    # MicroPython asks here for a submodule before it looks for the file.
+    try:
+        return __import__("zt." + name, None, None, ("*",))
+    except ImportError:
+        if MICROPYTHON:
+            raise
+        raise AttributeError(name)
+
+
+def use_sockets():
+    """Make a later `import socket` mean zt.socket, for programs that must not be changed."""
+    from .sockets import module
+
+    sys.modules["socket"] = module()

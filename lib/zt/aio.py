@@ -1,0 +1,269 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# The asyncio face: a running node with waits and events, and streams over the virtual network. On
+# MicroPython the node is pumped by every wait of the process, on CPython by a small task. The
+# protocol below never sees asyncio.
+
+import asyncio
+
+from . import hal
+from ._compat import MICROPYTHON, hexs, ticks_ms
+from .host import Host, network_id
+from .sockets import module as _sockets
+
+_BACKLOG = 8
+
+# What a waiter waits for. MicroPython's loop looks at nothing but its streams while it polls, and
+# there the node runs: a ThreadSafeFlag is a stream to it. A plain Event would be seen at the next
+# timer.
+_Flag = asyncio.ThreadSafeFlag if MICROPYTHON else asyncio.Event
+
+
+class Node:
+    """A running node under asyncio; made by start() or around a Host."""
+
+    def __init__(self, host):
+        self.host = host
+        self.core = host.node
+        self._waiters = []
+        self._wake = None if MICROPYTHON else asyncio.Event()
+        self._task = None
+        self._closed = False
+        host.driver.on_event = self._notify
+
+    @property
+    def address(self):
+        """Our address as 10 hex digits."""
+        return self.host.address()
+
+    @property
+    def online(self):
+        return self.core.online
+
+    def networks(self):
+        return self.core.networks()
+
+    def peers(self):
+        return self.core.peers()
+
+    def join(self, nwid, settings=None):
+        """Join a network given as 16 hex digits or 8 bytes."""
+        self.core.join(ticks_ms(), _id(nwid), settings)
+        self._kick()
+
+    def leave(self, nwid):
+        self.core.leave(ticks_ms(), _id(nwid))
+        self._kick()
+
+    def network(self, nwid):
+        """The JSON-shaped dict of one joined network, or None."""
+        text = hexs(_id(nwid))
+        for n in self.core.networks():
+            if n["nwid"] == text:
+                return n
+        return None
+
+    def addresses(self, nwid=None):
+        """Our addresses as text without the prefix length, of one network or of all."""
+        found = []
+        for n in self.core.networks():
+            if nwid is None or n["nwid"] == hexs(_id(nwid)):
+                found.extend([a.partition("/")[0] for a in n["assignedAddresses"]])
+        return found
+
+    # Running.
+
+    def attach(self):
+        """Keep the node going: on MicroPython in every wait of the process, on CPython in a
+        task of the running loop."""
+        if MICROPYTHON:
+            hal.set_pump(self.host.driver.step)
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._pump())
+        return self
+
+    async def _pump(self):
+        loop = asyncio.get_running_loop()
+        wake = self._wake
+        watched = ()
+        try:
+            while not self._closed:
+                wake.clear()
+                ms = self.host.driver.step()
+                fds = tuple(hal.fds())
+                if fds != watched:
+                    for fd in watched:
+                        loop.remove_reader(fd)
+                    for fd in fds:
+                        loop.add_reader(fd, wake.set)
+                    watched = fds
+                try:
+                    await asyncio.wait_for(wake.wait(), max(ms, 0) / 1000)
+                except asyncio.TimeoutError:
+                    pass
+        finally:
+            for fd in watched:
+                loop.remove_reader(fd)
+
+    def _kick(self):
+        if MICROPYTHON:
+            hal.kick()
+        else:
+            self._wake.set()
+
+    def _notify(self):
+        for flag in self._waiters:
+            flag.set()
+
+    async def _changed(self):
+        flag = _Flag()
+        self._waiters.append(flag)
+        try:
+            await flag.wait()
+        finally:
+            self._waiters.remove(flag)
+
+    # Waiting.
+
+    async def _until(self, done, timeout):  # noqa: ASYNC109
+        async def loop():
+            while not done():
+                await self._changed()
+
+        if timeout is None:
+            await loop()
+        else:
+            await asyncio.wait_for(loop(), timeout)
+
+    async def wait_online(self, timeout=None):  # noqa: ASYNC109
+        """Return when a root has answered; asyncio.TimeoutError after `timeout` seconds."""
+        await self._until(lambda: self.core.online, timeout)
+
+    async def wait_network(self, nwid, status="OK", timeout=None):  # noqa: ASYNC109
+        """Return the network's dict once its status is `status`."""
+        nwid = _id(nwid)
+
+        def done():
+            found = self.network(nwid)
+            return found is not None and found["status"] == status
+
+        await self._until(done, timeout)
+        return self.network(nwid)
+
+    async def next_event(self):
+        """The next event dict, as `zt run --json` prints them. One consumer at a time."""
+        events = self.host.driver.events
+        while not events:
+            await self._changed()
+        return events.pop(0)
+
+    def events(self):
+        """`async for event in node.events()`."""
+        return _Events(self)
+
+    async def close(self):
+        """Stop, save the state, give up the sockets; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            try:
+                await self._task
+            except asyncio.CancelledError:
+                pass
+        if MICROPYTHON:
+            hal.set_pump(None)
+        self.host.close()
+
+
+class _Events:
+    def __init__(self, node):
+        self._node = node
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await self._node.next_event()
+
+
+def _id(nwid):
+    if isinstance(nwid, str):
+        return network_id(nwid)
+    if len(nwid) != 8:
+        raise ValueError("a network id is 16 hex digits or 8 bytes")
+    return bytes(nwid)
+
+
+async def start(home=None, **options):
+    """Bring a node up and attach it to the running loop. Without `home` it has a temporary one.
+
+    Options: port, planet (a file), join (list of ids), controller, allow_loopback, profile.
+    """
+    return Node(Host(home, **options)).attach()
+
+
+# Streams over the virtual network.
+
+
+async def open_connection(host, port):
+    """asyncio's open_connection over zt.socket: (reader, writer)."""
+    socket = _sockets()
+    return await _micropython_open(socket, host, port)
+
+
+async def start_server(callback, host, port, backlog=_BACKLOG):
+    """asyncio's start_server over zt.socket; the Server has close() and wait_closed()."""
+    socket = _sockets()
+    return _micropython_serve(socket, callback, host, port, backlog)
+
+
+async def _micropython_open(socket, host, port):
+    from asyncio.stream import Stream
+    from errno import EINPROGRESS
+
+    info = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    s = socket.socket(info[0], socket.SOCK_STREAM)
+    s.setblocking(False)
+    try:
+        s.connect(info[-1])
+    except OSError as e:
+        if e.errno != EINPROGRESS:
+            s.close()
+            raise
+    stream = Stream(s)
+    await _Writable(s)
+    return stream, stream
+
+
+class _Writable:
+    """Awaitable: until the socket can be written (a connection is made or refused)."""
+
+    def __init__(self, s):
+        self._s = s
+
+    def __await__(self):
+        from asyncio.core import _io_queue
+
+        yield from _io_queue.queue_write(self._s)
+
+    __iter__ = __await__
+
+
+def _micropython_serve(socket, callback, host, port, backlog):
+    from asyncio.stream import Server
+
+    info = socket.getaddrinfo(host, port)[0]
+    s = socket.socket(info[0], socket.SOCK_STREAM)
+    s.setblocking(False)
+    try:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(info[-1])
+        s.listen(backlog)
+    except OSError:
+        s.close()
+        raise
+    server = Server()
+    server.task = asyncio.create_task(server._serve(s, callback, None))
+    return server

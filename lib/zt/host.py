@@ -1,0 +1,213 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# Brings one node up from a home directory: lock, local.conf, planet, identity, wires, controller,
+# joins. Every failure is a Failure with one line that says what and where. How the node is then
+# driven (asyncio or a plain loop) is the caller's choice.
+
+from . import hal, identity, inet, localconf, log, osutil, world
+from ._compat import hexs, ticks_add, ticks_diff, ticks_ms, unhex, wall_ms
+from .const import DEFAULT_PORT
+from .driver import Driver, Settings
+from .node import Node
+from .osutil import Failure
+from .store import FileStore
+
+
+def network_id(text):
+    """A network id from its 16 hex digits; Failure otherwise."""
+    text = text.lower()
+    if len(text) == 16:
+        try:
+            nwid = unhex(text)
+        except ValueError:
+            nwid = b""
+        if len(nwid) == 8:
+            return nwid
+    raise Failure("%s is not a network id (16 hex digits)" % text)
+
+
+def node_address(text):
+    """A node address from its 10 hex digits; Failure otherwise."""
+    text = text.lower()
+    if len(text) == 10:
+        try:
+            address = unhex(text)
+        except ValueError:
+            address = b""
+        if len(address) == 5:
+            return address
+    raise Failure("%s is not a node address (10 hex digits)" % text)
+
+
+def load_planet(path):
+    """The bytes of a planet file whose own signature is good; Failure otherwise."""
+    try:
+        data = osutil.read_file(path)
+    except OSError as e:
+        raise Failure("%s: %s" % (path, osutil.errtext(e)))
+    planet = parse_planet(data, path)
+    if not planet.verify_with(planet.update_key):
+        raise Failure("%s: wrong signature" % path)
+    return data
+
+
+def parse_planet(data, path):
+    """The World in a planet file; Failure that names the file and the reason."""
+    try:
+        planet, end = world.World.unpack(data)
+    except ValueError as e:
+        raise Failure("%s: not a planet: %s" % (path, e))
+    if planet.type != world.PLANET or end != len(data):
+        reason = "a moon" if end == len(data) else "bytes after its end"
+        raise Failure("%s: not a planet: %s" % (path, reason))
+    return planet
+
+
+class Host:
+    """A running node and what it stands on: `node`, `driver`, `store`, `conf`."""
+
+    def __init__(
+        self,
+        home=None,
+        port=None,
+        planet=None,
+        join=(),
+        controller=False,
+        allow_loopback=False,
+        profile="unix",
+        progress=None,
+    ):
+        self.temporary = home is None
+        self.home = osutil.temp_path(hal.random) if home is None else home
+        self.store = None
+        self.driver = None
+        self.node = None
+        self.controller = None
+        nwids = [network_id(n) for n in join]
+        planet_data = load_planet(planet) if planet else None
+        try:
+            self._open(port, planet_data, allow_loopback, profile, progress)
+            if controller:
+                self._add_controller()
+            for nwid in self.store.keys("network") + nwids:
+                self._join(nwid)
+        except OSError as e:
+            self.close()
+            raise Failure(osutil.errtext(e))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, port, planet_data, allow_loopback, profile, progress):
+        self.store = FileStore(self.home, hal)
+        try:
+            self.conf = localconf.load(self.store)
+        except ValueError as e:
+            raise Failure(str(e))
+        if planet_data is not None and planet_data != self.store.get("planet"):
+            self.store.put("planet", planet_data)
+        self._check_planet()
+        self._ensure_identity(progress)
+        settings = Settings()
+        settings.port = self._port(port)
+        settings.bind = self.conf.bind
+        settings.blacklist = self.conf.blacklist
+        settings.allow_loopback = allow_loopback
+        self.driver = Driver(hal, settings)
+        self.driver.open()
+        try:
+            self.node = Node(self.driver, self.store, wall_ms, hal.random, profile, allow_loopback)
+        except ValueError as e:
+            raise Failure("%s/%s" % (self.home, e))
+        self.driver.attach(self.node)
+
+    def _port(self, port):
+        if port is None:
+            port = self.conf.primary_port
+        if port is None:
+            port = 0 if self.temporary else DEFAULT_PORT
+        if not 0 <= port <= 65535:
+            raise Failure("port %d is not 0 to 65535" % port)
+        return port
+
+    def _check_planet(self):
+        # Falling back to the built-in planet would send a private node to strangers: refuse.
+        data = self.store.get("planet")
+        if data is not None:
+            parse_planet(data, self.store.path("planet"))
+
+    def _ensure_identity(self, progress):
+        if self.store.get("identity.secret") is not None:
+            return
+        log.info("identity", "making a new identity")
+        ident = identity.generate(hal.random, progress)
+        self.store.put("identity.secret", ident.text(True).encode())
+        self.store.put("identity.public", ident.text().encode())
+
+    def _join(self, nwid):
+        try:
+            self.node.join(ticks_ms(), nwid)
+        except ValueError as e:
+            raise Failure("network %s: %s" % (hexs(nwid), e))
+
+    def _add_controller(self):
+        from .controller import Controller
+
+        node = self.node
+        node.attach_controller(Controller(node.identity, self.store, wall_ms, hal.random))
+        self.controller = node.controller
+
+    # Driving it without asyncio.
+
+    def run_until(self, done, timeout_ms):
+        """Run the node until done() is true; False after `timeout_ms` (None: no bound)."""
+        end = None if timeout_ms is None else ticks_add(ticks_ms(), timeout_ms)
+        while True:
+            ms = self.driver.step()
+            if done():
+                return True
+            if end is not None:
+                left = ticks_diff(end, ticks_ms())
+                if left <= 0:
+                    return False
+                ms = min(ms, left)
+            hal.wait(ms)
+
+    def ready(self):
+        """Online, and every joined network has its configuration."""
+        if not self.node.online:
+            return False
+        for n in self.node.networks():
+            if n["status"] != "OK":
+                return False
+        return True
+
+    def why_not_ready(self):
+        """One line for a person who waits."""
+        if not self.node.online:
+            return "no root answers; still trying"
+        for n in self.node.networks():
+            if n["status"] != "OK":
+                return "network %s: %s" % (n["nwid"], n["status"])
+        return "ready"
+
+    def address(self):
+        return hexs(self.node.address)
+
+    def listening(self):
+        return [inet.text(ip, port) for ip, port in self.driver.listening()]
+
+    def close(self):
+        """Save the state, close everything, remove a temporary home; idempotent."""
+        driver = self.driver
+        store = self.store
+        self.driver = None
+        self.store = None
+        try:
+            if driver is not None:
+                driver.close()
+        finally:
+            if store is not None:
+                store.close()
+                if self.temporary:
+                    osutil.rmtree(self.home)

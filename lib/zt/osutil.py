@@ -1,0 +1,161 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# What the edge needs of an operating system and MicroPython's os lacks: paths, whole files, error
+# text, "is this a terminal". Knows nothing of the node.
+
+import errno
+import os
+import sys
+import time
+
+from ._compat import MICROPYTHON, const, hexs
+
+ENOENT = const(2)
+EAGAIN = const(11)
+EACCES = const(13)
+EEXIST = const(17)
+EADDRINUSE = const(98)
+EADDRNOTAVAIL = const(99)
+
+_TEXT = {
+    1: "operation not permitted",
+    2: "no such file or directory",
+    13: "permission denied",
+    17: "file exists",
+    20: "not a directory",
+    21: "is a directory",
+    28: "no space left on device",
+    30: "read-only file system",
+    98: "address already in use",
+    99: "address not available",
+    110: "timed out",
+    111: "connection refused",
+    113: "no route to host",
+}
+
+
+class Failure(Exception):
+    """What the command line reports as one line and exit status 1."""
+
+
+def errtext(e):
+    """The reason in an OSError, the same words on both interpreters."""
+    n = e.errno
+    if n in _TEXT:
+        return _TEXT[n]
+    if n is None:
+        return e.args[0] if e.args else "failed"
+    return str(errno.errorcode.get(n, n))
+
+
+def join(*parts):
+    return "/".join(parts)
+
+
+def dirname(path):
+    i = path.rfind("/")
+    if i < 0:
+        return "."
+    return path[:i] or "/"
+
+
+def exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
+
+
+def read_file(path):
+    """The whole file as bytes; OSError as open gives it."""
+    f = open(path, "rb")
+    try:
+        return f.read()
+    finally:
+        f.close()
+
+
+def makedirs(path, mkdir):
+    """Make `path` and what is missing above it with mkdir(path) calls."""
+    if exists(path):
+        return
+    parent = dirname(path)
+    if parent not in (path, "."):
+        makedirs(parent, mkdir)
+    try:
+        mkdir(path)
+    except OSError as e:
+        if e.errno != EEXIST:
+            raise
+
+
+def rmtree(path):
+    """Remove a folder of ours with what is in it; what is gone already is fine."""
+    try:
+        names = os.listdir(path)
+    except OSError:
+        names = []
+    for name in names:
+        p = join(path, name)
+        try:
+            if os.stat(p)[0] & 0xF000 == 0x4000:
+                rmtree(p)
+            else:
+                os.remove(p)
+        except OSError:
+            pass
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass
+
+
+def default_home():
+    home = os.getenv("ZT_HOME")
+    if home:
+        return home
+    return join(os.getenv("HOME") or ".", ".zt")
+
+
+def temp_path(random):
+    """A fresh name for a temporary folder; the caller makes and removes it."""
+    return join(os.getenv("TMPDIR") or "/tmp", "zt-" + hexs(random(8)))
+
+
+def is_terminal(fd):
+    """True when file descriptor `fd` is a terminal (a character device that is not /dev/null)."""
+    if not MICROPYTHON:
+        try:
+            return os.isatty(fd)
+        except OSError:
+            return False
+    try:
+        s = os.stat("/proc/self/fd/%d" % fd)
+        null = os.stat("/dev/null")
+    except OSError:
+        return False
+    return s[0] & 0xF000 == 0x2000 and s[1] != null[1]
+
+
+def now_us():
+    """Microseconds for us_since(); wraps."""
+    return time.ticks_us() if MICROPYTHON else time.perf_counter_ns() // 1000
+
+
+def us_since(then):
+    now = now_us()
+    return time.ticks_diff(now, then) if MICROPYTHON else now - then
+
+
+def out(text):
+    """One line on stdout, at once."""
+    sys.stdout.write(text + "\n")
+    if not MICROPYTHON:
+        sys.stdout.flush()
+
+
+def err(text):
+    sys.stderr.write(text + "\n")
+    if not MICROPYTHON:
+        sys.stderr.flush()
