@@ -138,6 +138,10 @@ class Members:
         self.table = {}  # address -> Member
         self.by_mac = {}
         self.evicted = 0
+        # Short cuts for frames of a network without rules, emptied whenever anything changes
+        # and once a minute: members nothing stands in the way of, to send to and to hear from.
+        self.ready = {}  # MAC -> Member
+        self.admitted = {}  # address -> Member
 
     def make(self, now, address):
         """The record of `address`, created if need be."""
@@ -163,17 +167,21 @@ class Members:
             self.forget(address)
             self.evicted += 1
 
+    def settle(self):
+        """Empty the short cuts."""
+        if self.ready:
+            self.ready.clear()
+        if self.admitted:
+            self.admitted.clear()
+
     def forget(self, address):
+        self.settle()
         m = self.table.pop(address)
         del self.by_mac[m.mac]
 
-    def changed(self):
-        """Work everything out anew at its next use."""
-        for m in self.table.values():
-            m.generation = -1
-
     def sweep(self, now):
         """Keep old ticks from wrapping; call about once a minute."""
+        self.settle()
         for m in self.table.values():
             if m.last_push is not None and elapsed(now, m.last_push, _PUSH_MS):
                 m.last_push = None
@@ -189,6 +197,7 @@ class Members:
         """Judge a credential: NEW, REDUNDANT, REJECTED, DEFERRED (identity c.unknown missing)."""
         if c.nwid != self.nwid:
             return REJECTED
+        self.settle()
         if isinstance(c, COM):
             return self._add_com(now, c, identity_of)
         if isinstance(c, Revocation):

@@ -173,6 +173,7 @@ class Network(Groups):
         self._digest = digest
         self.config = config
         self.generation += 1
+        self.members.settle()
         self._pushes = None
         self.accept_all = config.rules == _ACCEPT_ALL
         self.unsupported_rules = rules.check(config.rules)
@@ -215,6 +216,7 @@ class Network(Groups):
 
     def _check_own(self):
         c = self.config
+        self.members.settle()
         self.cut = (
             c is not None
             and not c.public
@@ -319,8 +321,8 @@ class Network(Groups):
         return result
 
     def ask_credentials(self, now, m):
-        """A frame for a member that was expelled waits in vain: it may be admitted again by now and
-        not have told us, so ask as if it had sent something."""
+        """A frame goes to a member that was expelled. It may be admitted again and not have told
+        us, so ask for its certificate as if it had sent something."""
         self.drops[REVOKED] += 1
         if elapsed(now, m.last_error, _ASK_MS):
             m.last_error = now

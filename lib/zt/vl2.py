@@ -117,15 +117,12 @@ class VL2:
         return True
 
     def tap_frame(self, now, nwid, src, dst, ethertype, frame):
-        """A frame from the local stack; `frame` (without header) is valid during the call."""
+        """A frame from the local stack; ids and MACs are bytes, `frame` (without header) is valid
+        during the call."""
         net = self.networks.get(nwid)
         if net is None:
             self.drops[NOT_JOINED] += 1
             return
-        if not isinstance(dst, bytes):
-            dst = bytes(dst)
-        if not isinstance(src, bytes):
-            src = bytes(src)
         frames.tap(net, now, src, dst, ethertype, frame)
 
     def subscribe(self, now, nwid, mac, adi=0):
@@ -183,6 +180,16 @@ class VL2:
 
     def handle(self, now, verb, source, packet_id, payload, reply):
         """An authentic packet of a VL2 verb. IGNORED, DONE, TRUSTED or PARK."""
+        if verb == VERB_FRAME and len(payload) > 10:
+            net = self.networks.get(bytes(payload[:8]))
+            if net is not None:
+                m = net.members.admitted.get(source)
+                if m is not None:
+                    net.rx_frames += 1
+                    net.rx_bytes += len(payload) - 10
+                    kind = payload[8] << 8 | payload[9]
+                    self.host.deliver(net.nwid, m.mac, net.mac, kind, payload[10:])
+                    return TRUSTED
         handler = self._handlers.get(verb)
         if handler is None or len(payload) < 8:
             # NETWORK_CREDENTIALS may be shorter: nothing in it.
