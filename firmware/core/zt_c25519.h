@@ -2,8 +2,8 @@
 //
 // X25519 (RFC 7748) and Ed25519 (RFC 8032). Buffers stay the caller's; inputs and outputs may overlap
 // unless a line says otherwise. Constant time in everything but lengths, except what is named vartime.
-// Secret locals are wiped. Stack, measured with -fstack-usage on rv32: X25519 1.5 KB, signing 2.5 KB,
-// verifying 3.5 KB.
+// Secret locals are wiped. Stack, all calls included (painted and read back, rv32imc, GCC 12 -O2):
+// zt_x25519 1.0 KB, with the base point 1.4 KB, signing 1.5 KB, verifying 3.6 KB.
 
 #ifndef ZT_C25519_H
 #define ZT_C25519_H

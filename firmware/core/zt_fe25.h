@@ -76,6 +76,8 @@ static void fe_fold(fe h, uint64_t t[10]) {
 }
 
 #define M(x, y) ((uint64_t)(x) * (y))
+#define LIMB25(c) ((uint32_t)(c) & 0x1ffffff)
+#define LIMB26(c) ((uint32_t)(c) & 0x3ffffff)
 
 // h = f * g; f may be wide, g loose; h may be either.
 static void fe_mul(fe h, const fe f, const fe g) {
@@ -86,28 +88,58 @@ static void fe_mul(fe h, const fe f, const fe g) {
     const uint32_t fd1 = 2 * f1, fd3 = 2 * f3, fd5 = 2 * f5, fd7 = 2 * f7, fd9 = 2 * f9,
         w1 = 19 * g1, w2 = 19 * g2, w3 = 19 * g3, w4 = 19 * g4, w5 = 19 * g5, w6 = 19 * g6,
         w7 = 19 * g7, w8 = 19 * g8, w9 = 19 * g9;
-    uint64_t t[10];
-    t[0] = M(f0, g0) + M(fd1, w9) + M(f2, w8) + M(fd3, w7) + M(f4, w6)
-        + M(fd5, w5) + M(f6, w4) + M(fd7, w3) + M(f8, w2) + M(fd9, w1);
-    t[1] = M(f0, g1) + M(f1, g0) + M(f2, w9) + M(f3, w8) + M(f4, w7)
-        + M(f5, w6) + M(f6, w5) + M(f7, w4) + M(f8, w3) + M(f9, w2);
-    t[2] = M(f0, g2) + M(fd1, g1) + M(f2, g0) + M(fd3, w9) + M(f4, w8)
-        + M(fd5, w7) + M(f6, w6) + M(fd7, w5) + M(f8, w4) + M(fd9, w3);
-    t[3] = M(f0, g3) + M(f1, g2) + M(f2, g1) + M(f3, g0) + M(f4, w9)
-        + M(f5, w8) + M(f6, w7) + M(f7, w6) + M(f8, w5) + M(f9, w4);
-    t[4] = M(f0, g4) + M(fd1, g3) + M(f2, g2) + M(fd3, g1) + M(f4, g0)
-        + M(fd5, w9) + M(f6, w8) + M(fd7, w7) + M(f8, w6) + M(fd9, w5);
-    t[5] = M(f0, g5) + M(f1, g4) + M(f2, g3) + M(f3, g2) + M(f4, g1)
-        + M(f5, g0) + M(f6, w9) + M(f7, w8) + M(f8, w7) + M(f9, w6);
-    t[6] = M(f0, g6) + M(fd1, g5) + M(f2, g4) + M(fd3, g3) + M(f4, g2)
-        + M(fd5, g1) + M(f6, g0) + M(fd7, w9) + M(f8, w8) + M(fd9, w7);
-    t[7] = M(f0, g7) + M(f1, g6) + M(f2, g5) + M(f3, g4) + M(f4, g3)
-        + M(f5, g2) + M(f6, g1) + M(f7, g0) + M(f8, w9) + M(f9, w8);
-    t[8] = M(f0, g8) + M(fd1, g7) + M(f2, g6) + M(fd3, g5) + M(f4, g4)
-        + M(fd5, g3) + M(f6, g2) + M(fd7, g1) + M(f8, g0) + M(fd9, w9);
-    t[9] = M(f0, g9) + M(f1, g8) + M(f2, g7) + M(f3, g6) + M(f4, g5)
-        + M(f5, g4) + M(f6, g3) + M(f7, g2) + M(f8, g1) + M(f9, g0);
-    fe_fold(h, t);
+    uint64_t c;
+    c = M(f0, g0) + M(fd1, w9) + M(f2, w8) + M(fd3, w7) + M(f4, w6) + M(fd5, w5) + M(f6, w4)
+        + M(fd7, w3) + M(f8, w2) + M(fd9, w1);
+    const uint32_t h0 = LIMB26(c);
+    c >>= 26;
+    c += M(f0, g1) + M(f1, g0) + M(f2, w9) + M(f3, w8) + M(f4, w7) + M(f5, w6) + M(f6, w5)
+        + M(f7, w4) + M(f8, w3) + M(f9, w2);
+    const uint32_t h1 = LIMB25(c);
+    c >>= 25;
+    c += M(f0, g2) + M(fd1, g1) + M(f2, g0) + M(fd3, w9) + M(f4, w8) + M(fd5, w7) + M(f6, w6)
+        + M(fd7, w5) + M(f8, w4) + M(fd9, w3);
+    const uint32_t h2 = LIMB26(c);
+    c >>= 26;
+    c += M(f0, g3) + M(f1, g2) + M(f2, g1) + M(f3, g0) + M(f4, w9) + M(f5, w8) + M(f6, w7)
+        + M(f7, w6) + M(f8, w5) + M(f9, w4);
+    const uint32_t h3 = LIMB25(c);
+    c >>= 25;
+    c += M(f0, g4) + M(fd1, g3) + M(f2, g2) + M(fd3, g1) + M(f4, g0) + M(fd5, w9) + M(f6, w8)
+        + M(fd7, w7) + M(f8, w6) + M(fd9, w5);
+    const uint32_t h4 = LIMB26(c);
+    c >>= 26;
+    c += M(f0, g5) + M(f1, g4) + M(f2, g3) + M(f3, g2) + M(f4, g1) + M(f5, g0) + M(f6, w9)
+        + M(f7, w8) + M(f8, w7) + M(f9, w6);
+    const uint32_t h5 = LIMB25(c);
+    c >>= 25;
+    c += M(f0, g6) + M(fd1, g5) + M(f2, g4) + M(fd3, g3) + M(f4, g2) + M(fd5, g1) + M(f6, g0)
+        + M(fd7, w9) + M(f8, w8) + M(fd9, w7);
+    const uint32_t h6 = LIMB26(c);
+    c >>= 26;
+    c += M(f0, g7) + M(f1, g6) + M(f2, g5) + M(f3, g4) + M(f4, g3) + M(f5, g2) + M(f6, g1)
+        + M(f7, g0) + M(f8, w9) + M(f9, w8);
+    const uint32_t h7 = LIMB25(c);
+    c >>= 25;
+    c += M(f0, g8) + M(fd1, g7) + M(f2, g6) + M(fd3, g5) + M(f4, g4) + M(fd5, g3) + M(f6, g2)
+        + M(fd7, g1) + M(f8, g0) + M(fd9, w9);
+    const uint32_t h8 = LIMB26(c);
+    c >>= 26;
+    c += M(f0, g9) + M(f1, g8) + M(f2, g7) + M(f3, g6) + M(f4, g5) + M(f5, g4) + M(f6, g3)
+        + M(f7, g2) + M(f8, g1) + M(f9, g0);
+    const uint32_t h9 = LIMB25(c);
+    c >>= 25;
+    c = c * 19 + h0;
+    h[0] = LIMB26(c);
+    h[1] = h1 + (uint32_t)(c >> 26);
+    h[2] = h2;
+    h[3] = h3;
+    h[4] = h4;
+    h[5] = h5;
+    h[6] = h6;
+    h[7] = h7;
+    h[8] = h8;
+    h[9] = h9;
 }
 
 // h = f * f; f may be loose.
@@ -117,21 +149,53 @@ static void fe_sq(fe h, const fe f) {
     const uint32_t d0 = 2 * f0, d1 = 2 * f1, d2 = 2 * f2, d3 = 2 * f3, d4 = 2 * f4, d5 = 2 * f5,
         d6 = 2 * f6, d7 = 2 * f7, d8 = 2 * f8, d9 = 2 * f9, v7 = 38 * f7, v9 = 38 * f9,
         w5 = 19 * f5, w6 = 19 * f6, w7 = 19 * f7, w8 = 19 * f8, w9 = 19 * f9;
-    uint64_t t[10];
-    t[0] = M(f0, f0) + M(d1, v9) + M(d2, w8) + M(d3, v7) + M(d4, w6) + M(d5, w5);
-    t[1] = M(d0, f1) + M(d2, w9) + M(d3, w8) + M(d4, w7) + M(d5, w6);
-    t[2] = M(d0, f2) + M(d1, f1) + M(d3, v9) + M(d4, w8) + M(d5, v7) + M(f6, w6);
-    t[3] = M(d0, f3) + M(d1, f2) + M(d4, w9) + M(d5, w8) + M(d6, w7);
-    t[4] = M(d0, f4) + M(d1, d3) + M(f2, f2) + M(d5, v9) + M(d6, w8) + M(d7, w7);
-    t[5] = M(d0, f5) + M(d1, f4) + M(d2, f3) + M(d6, w9) + M(d7, w8);
-    t[6] = M(d0, f6) + M(d1, d5) + M(d2, f4) + M(d3, f3) + M(d7, v9) + M(f8, w8);
-    t[7] = M(d0, f7) + M(d1, f6) + M(d2, f5) + M(d3, f4) + M(d8, w9);
-    t[8] = M(d0, f8) + M(d1, d7) + M(d2, f6) + M(d3, d5) + M(f4, f4) + M(d9, w9);
-    t[9] = M(d0, f9) + M(d1, f8) + M(d2, f7) + M(d3, f6) + M(d4, f5);
-    fe_fold(h, t);
+    uint64_t c;
+    c = M(f0, f0) + M(d1, v9) + M(d2, w8) + M(d3, v7) + M(d4, w6) + M(d5, w5);
+    const uint32_t h0 = LIMB26(c);
+    c >>= 26;
+    c += M(d0, f1) + M(d2, w9) + M(d3, w8) + M(d4, w7) + M(d5, w6);
+    const uint32_t h1 = LIMB25(c);
+    c >>= 25;
+    c += M(d0, f2) + M(d1, f1) + M(d3, v9) + M(d4, w8) + M(d5, v7) + M(f6, w6);
+    const uint32_t h2 = LIMB26(c);
+    c >>= 26;
+    c += M(d0, f3) + M(d1, f2) + M(d4, w9) + M(d5, w8) + M(d6, w7);
+    const uint32_t h3 = LIMB25(c);
+    c >>= 25;
+    c += M(d0, f4) + M(d1, d3) + M(f2, f2) + M(d5, v9) + M(d6, w8) + M(d7, w7);
+    const uint32_t h4 = LIMB26(c);
+    c >>= 26;
+    c += M(d0, f5) + M(d1, f4) + M(d2, f3) + M(d6, w9) + M(d7, w8);
+    const uint32_t h5 = LIMB25(c);
+    c >>= 25;
+    c += M(d0, f6) + M(d1, d5) + M(d2, f4) + M(d3, f3) + M(d7, v9) + M(f8, w8);
+    const uint32_t h6 = LIMB26(c);
+    c >>= 26;
+    c += M(d0, f7) + M(d1, f6) + M(d2, f5) + M(d3, f4) + M(d8, w9);
+    const uint32_t h7 = LIMB25(c);
+    c >>= 25;
+    c += M(d0, f8) + M(d1, d7) + M(d2, f6) + M(d3, d5) + M(f4, f4) + M(d9, w9);
+    const uint32_t h8 = LIMB26(c);
+    c >>= 26;
+    c += M(d0, f9) + M(d1, f8) + M(d2, f7) + M(d3, f6) + M(d4, f5);
+    const uint32_t h9 = LIMB25(c);
+    c >>= 25;
+    c = c * 19 + h0;
+    h[0] = LIMB26(c);
+    h[1] = h1 + (uint32_t)(c >> 26);
+    h[2] = h2;
+    h[3] = h3;
+    h[4] = h4;
+    h[5] = h5;
+    h[6] = h6;
+    h[7] = h7;
+    h[8] = h8;
+    h[9] = h9;
 }
 
 #undef M
+#undef LIMB25
+#undef LIMB26
 
 // h = f * n for a small n (below 2^17); f may be loose.
 static void fe_mul_small(fe h, const fe f, uint32_t n) {

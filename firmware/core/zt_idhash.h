@@ -5,7 +5,7 @@
 // through memory is not constant time. The private key of a search is, and the caller wipes the search.
 //
 // The caller gives ZT_IDHASH_MEMORY bytes of scratch, any alignment, and keeps it until the end; its
-// content does not matter before and is public after. Stack: 300 bytes, a search as zt_c25519.h.
+// content does not matter before and is public after. Stack: 0.5 KB, a search as zt_c25519.h.
 
 #ifndef ZT_IDHASH_H
 #define ZT_IDHASH_H

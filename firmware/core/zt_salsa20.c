@@ -5,8 +5,6 @@
 
 #include "zt_salsa20.h"
 
-#include <string.h>
-
 #include "zt_bytes.h"
 
 // The quarter-round of four words, for plain words and for vectors of them.
@@ -18,16 +16,17 @@
         d ^= ROTL(c + b, 13); \
         a ^= ROTL(d + c, 18); \
     } while (0)
-#define DOUBLE_ROUND(x) \
+// Sixteen variables and not an array: that is what makes compilers keep them in registers.
+#define DOUBLE_ROUND() \
     do { \
-        QUARTER(x[0], x[4], x[8], x[12]); \
-        QUARTER(x[5], x[9], x[13], x[1]); \
-        QUARTER(x[10], x[14], x[2], x[6]); \
-        QUARTER(x[15], x[3], x[7], x[11]); \
-        QUARTER(x[0], x[1], x[2], x[3]); \
-        QUARTER(x[5], x[6], x[7], x[4]); \
-        QUARTER(x[10], x[11], x[8], x[9]); \
-        QUARTER(x[15], x[12], x[13], x[14]); \
+        QUARTER(x0, x4, x8, x12); \
+        QUARTER(x5, x9, x13, x1); \
+        QUARTER(x10, x14, x2, x6); \
+        QUARTER(x15, x3, x7, x11); \
+        QUARTER(x0, x1, x2, x3); \
+        QUARTER(x5, x6, x7, x4); \
+        QUARTER(x10, x11, x8, x9); \
+        QUARTER(x15, x12, x13, x14); \
     } while (0)
 
 void zt_salsa20_init(zt_salsa20_t *s, const uint8_t key[32], const uint8_t iv[8], uint64_t block) {
@@ -52,13 +51,29 @@ static void count_blocks(zt_salsa20_t *s, uint32_t n) {
 }
 
 static void next_words(zt_salsa20_t *s, unsigned rounds, uint32_t x[16]) {
-    memcpy(x, s->word, 64);
-    for (unsigned i = 0; i < rounds; i += 2) {
-        DOUBLE_ROUND(x);
+    const uint32_t *w = s->word;
+    uint32_t x0 = w[0], x1 = w[1], x2 = w[2], x3 = w[3], x4 = w[4], x5 = w[5], x6 = w[6], x7 = w[7];
+    uint32_t x8 = w[8], x9 = w[9], x10 = w[10], x11 = w[11], x12 = w[12], x13 = w[13], x14 = w[14],
+        x15 = w[15];
+    for (; rounds; rounds -= 2) {
+        DOUBLE_ROUND();
     }
-    for (int i = 0; i < 16; i++) {
-        x[i] += s->word[i];
-    }
+    x[0] = x0 + w[0];
+    x[1] = x1 + w[1];
+    x[2] = x2 + w[2];
+    x[3] = x3 + w[3];
+    x[4] = x4 + w[4];
+    x[5] = x5 + w[5];
+    x[6] = x6 + w[6];
+    x[7] = x7 + w[7];
+    x[8] = x8 + w[8];
+    x[9] = x9 + w[9];
+    x[10] = x10 + w[10];
+    x[11] = x11 + w[11];
+    x[12] = x12 + w[12];
+    x[13] = x13 + w[13];
+    x[14] = x14 + w[14];
+    x[15] = x15 + w[15];
     count_blocks(s, 1);
 }
 
@@ -75,39 +90,51 @@ void zt_salsa20_block(zt_salsa20_t *s, unsigned rounds, uint8_t out[64]) {
 
 typedef uint32_t lanes_t __attribute__((vector_size(16)));
 
+static lanes_t same(uint32_t v) {
+    return (lanes_t){v, v, v, v};
+}
+
 // XORs four blocks at a time while there are 256 bytes; returns how many bytes were done.
 static size_t xor_wide(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
+    const uint32_t *w = s->word;
     lanes_t x[16];
     size_t done = 0;
-    while (n - done >= 256) {
+    for (; n - done >= 256; done += 256, buf += 256) {
         lanes_t low, high;
         for (uint32_t k = 0; k < 4; k++) {
-            low[k] = s->word[8] + k;
-            high[k] = s->word[9] + (low[k] < k);
+            low[k] = w[8] + k;
+            high[k] = w[9] + (low[k] < k);
         }
-        for (int i = 0; i < 16; i++) {
-            uint32_t w = s->word[i];
-            x[i] = (lanes_t){w, w, w, w};
-        }
-        x[8] = low;
-        x[9] = high;
+        lanes_t x0 = same(w[0]), x1 = same(w[1]), x2 = same(w[2]), x3 = same(w[3]), x4 = same(w[4]),
+            x5 = same(w[5]), x6 = same(w[6]), x7 = same(w[7]), x8 = low, x9 = high, x10 = same(w[10]),
+            x11 = same(w[11]), x12 = same(w[12]), x13 = same(w[13]), x14 = same(w[14]),
+            x15 = same(w[15]);
         for (unsigned i = 0; i < rounds; i += 2) {
-            DOUBLE_ROUND(x);
+            DOUBLE_ROUND();
         }
-        x[8] += low - s->word[8];
-        x[9] += high - s->word[9];
-        for (int i = 0; i < 16; i++) {
-            x[i] += s->word[i];
-        }
-        uint8_t *p = buf + done;
+        x[0] = x0 + w[0];
+        x[1] = x1 + w[1];
+        x[2] = x2 + w[2];
+        x[3] = x3 + w[3];
+        x[4] = x4 + w[4];
+        x[5] = x5 + w[5];
+        x[6] = x6 + w[6];
+        x[7] = x7 + w[7];
+        x[8] = x8 + low;
+        x[9] = x9 + high;
+        x[10] = x10 + w[10];
+        x[11] = x11 + w[11];
+        x[12] = x12 + w[12];
+        x[13] = x13 + w[13];
+        x[14] = x14 + w[14];
+        x[15] = x15 + w[15];
         for (int i = 0; i < 16; i++) {
             for (int k = 0; k < 4; k++) {
-                uint8_t *q = p + 64 * k + 4 * i;
-                zt_store32_le(q, zt_load32_le(q) ^ x[i][k]);
+                uint8_t *p = buf + 64 * k + 4 * i;
+                zt_store32_le(p, zt_load32_le(p) ^ x[i][k]);
             }
         }
         count_blocks(s, 4);
-        done += 256;
     }
     zt_wipe(x, done ? sizeof(x) : 0);
     return done;
@@ -125,6 +152,13 @@ static size_t xor_wide(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n)
 
 #endif
 
+static void xor_word(uint8_t *p, uint32_t v) {
+    p[0] = (uint8_t)(p[0] ^ v);
+    p[1] = (uint8_t)(p[1] ^ v >> 8);
+    p[2] = (uint8_t)(p[2] ^ v >> 16);
+    p[3] = (uint8_t)(p[3] ^ v >> 24);
+}
+
 void zt_salsa20_xor(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
     uint32_t x[16];
     size_t done = xor_wide(s, rounds, buf, n);
@@ -133,7 +167,7 @@ void zt_salsa20_xor(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
     while (n >= 64) {
         next_words(s, rounds, x);
         for (int i = 0; i < 16; i++) {
-            zt_store32_le(buf + 4 * i, zt_load32_le(buf + 4 * i) ^ x[i]);
+            xor_word(buf + 4 * i, x[i]);
         }
         buf += 64;
         n -= 64;

@@ -1,8 +1,8 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // Salsa20 with a 256-bit key (D. J. Bernstein, "The Salsa20 family of stream ciphers"), 12 or 20
-// rounds. Constant time in key, iv and data. Buffers stay the caller's. Stack: 250 bytes, or 600
-// where the compiler offers four-lane vectors.
+// rounds. Constant time in key, iv and data. Buffers stay the caller's. Stack: 160 bytes on
+// rv32imc; 0.7 KB where four blocks run side by side (SSE2, NEON).
 
 #ifndef ZT_SALSA20_H
 #define ZT_SALSA20_H
