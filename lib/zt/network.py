@@ -216,7 +216,6 @@ class Network(Groups):
 
     def _check_own(self):
         c = self.config
-        self.members.settle()
         self.cut = (
             c is not None
             and not c.public

@@ -3,7 +3,8 @@
 # Whole networks: several VL2 objects on a wire in memory, with a controller that really signs.
 # Admission, expiry, revocation, ARP, bridging, rules, restart.
 
-from _vl2 import BASE, NOW, NWID, Controller, Host, Wire, identity, mac_bytes, public, status_of
+from _lab import ARP, CONTROLLER, IPS, IPV4, Lab, arp_request
+from _vl2 import BASE, NOW, NWID, identity, mac_bytes, public, status_of
 from zt import const, mac
 from zt._compat import be64
 from zt.credential import REVOKE_FAST_PROPAGATE, Revocation, pack_credentials
@@ -11,92 +12,6 @@ from zt.credential import REVOKE_FAST_PROPAGATE, Revocation, pack_credentials
 A = identity("A")
 B = identity("B")
 C = identity("C")
-CONTROLLER = identity("controller")
-IPV4 = 0x0800
-ARP = 0x0806
-
-
-IPS = {"A": b"\x0a\0\0\x01", "B": b"\x0a\0\0\x02", "C": b"\x0a\0\0\x03"}
-
-
-class Edge(Host):
-    """A host with the least of an IP stack: subscribes its ARP group and answers ARP."""
-
-    def network_changed(self, nwid, what):
-        Host.network_changed(self, nwid, what)
-        if what == "up":
-            net = self.vl2.networks[nwid]
-            for ip, _ in net.managed_addresses():
-                self.vl2.subscribe(NOW, nwid, *mac.group_for_ip(ip))
-
-    def deliver(self, nwid, src, dst, ethertype, frame):
-        Host.deliver(self, nwid, src, dst, ethertype, frame)
-        net = self.vl2.networks[nwid]
-        mine = [ip for ip, _ in net.managed_addresses()]
-        if ethertype == ARP and frame[7] == 1 and bytes(frame[24:28]) in mine:
-            reply = bytes(frame[:7]) + b"\x02" + net.mac + bytes(frame[24:28]) + bytes(frame[8:18])
-            self.vl2.tap_frame(NOW, nwid, net.mac, bytes(src), ARP, reply)
-
-
-def arp_request(net, ip, wanted):
-    return b"\0\x01\x08\0\x06\x04\0\x01" + net.mac + ip + bytes(6) + wanted
-
-
-class Lab:
-    """A controller that is also the root, and the nodes A, B, C on one wire."""
-
-    def __init__(self, names="AB", nwids=(NWID,), **settings):
-        self.wire = Wire()
-        self.root = Host(CONTROLLER)
-        self.root.am_upstream = True
-        self.controller = self.root.controller = Controller(CONTROLLER)
-        self.wire.add(self.root)
-        self.hosts = {}
-        for nwid in nwids:
-            self.controller.networks[nwid] = dict(settings)
-        for name in names:
-            self.add(name)
-
-    def add(self, name):
-        host = Edge(identity(name))
-        host.roots = [CONTROLLER.address]
-        self.wire.add(host)
-        self.hosts[name] = host
-        return host
-
-    def admit(self, names, nwid=NWID):
-        for name in names:
-            self.controller.members[(nwid, identity(name).address)] = [(IPS[name], 24)]
-
-    def join(self, names, now=NOW, nwid=NWID):
-        for name in names:
-            self.hosts[name].vl2.join(now, nwid)
-        self.wire.run(now)
-
-    def net(self, name, nwid=NWID):
-        return self.hosts[name].vl2.networks[nwid]
-
-    def frame(self, now, source, dest, data, nwid=NWID):
-        """Send one IPv4 frame; True if it arrived."""
-        to = self.hosts[dest]
-        before = len(to.delivered)
-        self.hosts[source].vl2.tap_frame(
-            now, nwid, self.net(source, nwid).mac, self.net(dest, nwid).mac, IPV4, data
-        )
-        self.wire.run(now)
-        got = to.delivered[before:]
-        assert len(got) <= 1
-        if not got:
-            return False
-        assert got[0] == (self.net(source, nwid).mac, self.net(dest, nwid).mac, IPV4, data)
-        return True
-
-    def refresh(self, now, names, timestamp):
-        """The minute passes: everybody named gets a configuration of this controller time."""
-        self.controller.timestamp = timestamp
-        for name in names:
-            self.net(name).request.ask(now)
-        self.wire.run(now)
 
 
 def test_refused_before_and_admitted_after_authorization():
@@ -343,3 +258,75 @@ def test_tee_sends_a_copy_and_the_frame():
     lab.frame(NOW, "A", "B", b"secret plan")
     copies = [f[3] for f in lab.hosts["C"].delivered]
     assert copies == [b"secr", b"secr"], "the sender's and the receiver's copy"
+
+
+def test_new_rules_hold_from_the_next_frame_on_in_both_directions():
+    lab = Lab("AB")
+    lab.admit("AB")
+    lab.join("AB")
+    assert lab.frame(NOW, "A", "B", b"1") and lab.frame(NOW, "A", "B", b"2")
+    lab.controller.networks[NWID]["rules"] = b"\x00\x00"
+    lab.refresh(NOW + 2000, "B", BASE + 1)
+    assert not lab.frame(NOW + 2001, "A", "B", b"3")
+    assert lab.net("B").counters()["drops"]["rules_in"] == 1
+    lab.refresh(NOW + 4000, "A", BASE + 2)
+    assert not lab.frame(NOW + 4001, "A", "B", b"4")
+    assert lab.net("A").counters()["drops"]["rules_out"] == 1
+
+
+def test_credentials_are_shown_again_after_every_refresh():
+    lab = Lab("AB")
+    lab.admit("AB")
+    lab.join("AB")
+    shown = (A.address, B.address, const.VERB_NETWORK_CREDENTIALS)
+    for n in range(3):
+        lab.wire.log = []
+        assert lab.frame(NOW + 2000 * n, "A", "B", b"1")
+        assert lab.frame(NOW + 2000 * n, "A", "B", b"2")
+        assert lab.wire.log.count(shown) == 1, n
+        lab.refresh(NOW + 2000 * n + 1000, "A", BASE + 1 + n)
+    # Without a refresh, every 500 s.
+    assert lab.frame(NOW + 6000, "A", "B", b"3")
+    lab.wire.log = []
+    for ms, times in ((400000, 0), (505999, 0), (507000, 1)):
+        for host in lab.hosts.values():
+            host.vl2.networks[NWID]._minute(NOW + ms)
+        lab.frame(NOW + ms, "A", "B", b"4")
+        assert lab.wire.log.count(shown) == times, ms
+
+
+def test_expelled_member_that_knows_it_hears_nobody():
+    lab = Lab("AB")
+    lab.admit("AB")
+    lab.join("AB")
+    assert lab.frame(NOW, "B", "A", b"before")
+    a = lab.hosts["A"]
+    a.handle(NOW + 2000, 0x0A, CONTROLLER.address, _revocation(A.address, BASE))
+    lab.wire.queue = []  # the flood does not reach B
+    lab.wire.log = []
+    assert not lab.frame(NOW + 2001, "B", "A", b"after")
+    assert not lab.frame(NOW + 2001, "A", "B", b"after")
+    # It neither asks for credentials nor keeps what it got.
+    assert (A.address, B.address, const.VERB_ERROR) not in lab.wire.log
+    assert not lab.wire.parked
+
+
+def test_revocation_is_not_sent_back_to_those_who_know():
+    lab = Lab("ABC")
+    lab.admit("ABC")
+    lab.join("ABC")
+    b = lab.hosts["B"]
+    for who in (A, B, C, CONTROLLER):
+        lab.net("B").members.make(NOW, who.address)
+    b.take()
+    b.handle(NOW, 0x0A, C.address, _revocation(A.address, BASE))
+    sent = [d for d, v, _ in b.take() if v == const.VERB_NETWORK_CREDENTIALS]
+    assert sent == [A.address]
+
+
+def test_anchors_and_replicators_are_told_of_groups():
+    lab = Lab("ABC", specialists=[(B.address, 4), (C.address, 8)])
+    lab.admit("A")
+    lab.join("A")
+    likes = [d for s, d, v in lab.wire.log if v == const.VERB_MULTICAST_LIKE]
+    assert set(likes) == set([CONTROLLER.address, B.address, C.address])
