@@ -6,9 +6,10 @@
 
 import asyncio
 
-from . import hal
+from . import hal, inet
 from ._compat import MICROPYTHON, hexs, ticks_ms
 from .host import Host, network_id
+from .osutil import now_us, us_since
 from .sockets import module as _sockets
 
 _BACKLOG = 8
@@ -74,11 +75,9 @@ class Node:
     # Running.
 
     def attach(self):
-        """Keep the node going: on MicroPython in every wait of the process, on CPython in a
-        task of the running loop."""
-        if MICROPYTHON:
-            hal.set_pump(self.host.driver.step)
-        else:
+        """Keep the node going: MicroPython does it in every wait of the process, for CPython a
+        task of the running loop does."""
+        if not MICROPYTHON:
             self._task = asyncio.get_running_loop().create_task(self._pump())
         return self
 
@@ -161,6 +160,26 @@ class Node:
         """`async for event in node.events()`."""
         return _Events(self)
 
+    async def ping(self, host, timeout=5):  # noqa: ASYNC109
+        """Ping an IP address (text) over the network: milliseconds, or None without an answer."""
+        _sockets()
+        flag = _Flag()
+        answered = []
+
+        def answer():
+            answered.append(us_since(start))
+            flag.set()
+
+        start = now_us()
+        nics = self.host.driver.nics
+        seq = nics.ping(inet.parse_ip(host), answer)
+        try:
+            await asyncio.wait_for(flag.wait(), timeout)
+        except asyncio.TimeoutError:
+            nics.forget(seq)
+            return None
+        return answered[0] // 10 / 100
+
     async def close(self):
         """Stop, save the state, give up the sockets; idempotent."""
         if self._closed:
@@ -172,8 +191,6 @@ class Node:
                 await self._task
             except asyncio.CancelledError:
                 pass
-        if MICROPYTHON:
-            hal.set_pump(None)
         self.host.close()
 
 
@@ -244,9 +261,10 @@ class _Writable:
         self._s = s
 
     def __await__(self):
-        from asyncio.core import _io_queue
+        from asyncio import core
 
-        yield from _io_queue.queue_write(self._s)
+        core._io_queue.queue_write(self._s)
+        yield
 
     __iter__ = __await__
 

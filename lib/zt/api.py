@@ -261,4 +261,5 @@ async def serve(host, random):
     port = host.driver.port
     await server.listen("0.0.0.0" if host.conf.management else "127.0.0.1", port)
     host.store.put("port", str(port).encode())
+    host.running = True
     return server

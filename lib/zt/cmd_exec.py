@@ -33,7 +33,6 @@ def run(args):
     except KeyboardInterrupt:
         pass
     finally:
-        hal.set_pump(None)
         host.close()
     return 0
 

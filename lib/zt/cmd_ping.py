@@ -3,7 +3,7 @@
 # zt ping: ICMP echo to an address on a network, or the protocol's own ECHO to a node.
 
 from . import hal, inet, jsontext, mac
-from ._compat import const, hexs, ticks_diff, ticks_ms, u16
+from ._compat import const, hexs, ticks_diff, ticks_ms
 from .args import INT
 from .cli import Command
 from .host import node_address
@@ -13,7 +13,6 @@ from .osutil import Failure, err, errtext, now_us, out, us_since
 _INTERVAL_MS = const(1000)
 _TIMEOUT_MS = const(2000)
 _READY_MS = const(60000)
-_PAYLOAD = b"microzt ping " + bytes(43)
 
 
 class Result:
@@ -27,7 +26,7 @@ class Result:
         self._quiet = quiet
 
     def reply(self, start_us):
-        rtt = round(us_since(start_us) / 1000, 2)
+        rtt = us_since(start_us) // 10 / 100
         self.rtt_ms.append(rtt)
         if not self._quiet:
             out("%s: %s ms" % (self.target, rtt))
@@ -107,48 +106,27 @@ def _ping_node(host, address, count, result):
     result.path = path_of(host, address)
 
 
-class _ICMP:
-    """Echo requests of one run; answers are matched by identifier and sequence number."""
-
-    def __init__(self, ip):
-        self.ip = ip
-        self.ident = u16(hal.random(2), 0)
-        self.buf = bytearray(len(_PAYLOAD))
-        self.seq = 0
-
-    def send(self):
-        self.seq += 1
-        hal.ping_send(self.ip, self.ident, self.seq, _PAYLOAD)
-
-    def received(self):
-        while True:
-            r = hal.ping_recv(self.buf)
-            if r is None:
-                return False
-            if r[1] == self.ident and r[2] == self.seq:
-                return True
-
-
 def _ping_ip(host, ip, count, result):
     nics = host.driver.nics
     inside = [a for a in nics.addresses() if len(a[1]) == len(ip) and inet.in_net(ip, a[1], a[2])]
     if not inside and not [c for c in nics.by_nwid.values() if c.routes]:
         raise Failure("%s is on none of the joined networks" % inet.ip_text(ip))
     nics.watch = ip
-    icmp = _ICMP(ip)
+    got = []
     for i in range(count):
         started = ticks_ms()
         start_us = now_us()
         result.sent += 1
         try:
-            icmp.send()
-            came = host.run_until(icmp.received, _TIMEOUT_MS)
+            seq = nics.ping(ip, lambda: got.append(1))
         except OSError as e:
             raise Failure("%s: %s" % (inet.ip_text(ip), errtext(e)))
-        if came:
+        if host.run_until(lambda: got, _TIMEOUT_MS):
             result.reply(start_us)
         else:
+            nics.forget(seq)
             result.lost()
+        got.clear()
         if i + 1 < count:
             _pause(host, started)
     if nics.watched_mac and inside:

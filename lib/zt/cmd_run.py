@@ -6,7 +6,6 @@
 import asyncio
 
 from . import aio, hal, jsontext
-from ._compat import ticks_diff, ticks_ms
 from .cli import Command
 from .options import NODE, open_host
 from .osutil import EADDRINUSE, Failure, errtext, out
@@ -18,26 +17,15 @@ class Printer:
     """Events as lines on stdout: JSON for programs, words for people."""
 
     def __init__(self, as_json):
-        self._json = as_json
-        self._last = ticks_ms()
-        self._ms = 0
-
-    def seconds(self):
-        # Summed in small steps: the ticks of a long run wrap.
-        now = ticks_ms()
-        self._ms += ticks_diff(now, self._last)
-        self._last = now
-        return self._ms / 1000
+        self.as_json = as_json
 
     def show(self, event):
-        t = self.seconds()
-        if self._json:
-            if event["event"] in _PUBLIC:
-                if event["event"] != "listening":
-                    event["t"] = round(t, 3)
-                out(jsontext.dumps(event))
-        else:
-            out("%9.3f  %s" % (t, in_words(event)))
+        if not self.as_json:
+            out("%9.3f  %s" % (event["t"], in_words(event)))
+        elif event["event"] in _PUBLIC:
+            if event["event"] == "listening":
+                del event["t"]
+            out(jsontext.dumps(event))
 
 
 _PUBLIC = ("listening", "online", "offline", "network", "address", "peer", "stopped")
@@ -86,8 +74,10 @@ async def _serve(host):
 async def _main(host, printer):
     await _serve(host)
     node = aio.Node(host)
-    printer.show({"event": "listening", "port": host.driver.port, "address": host.address()})
-    if not printer._json:
+    listening = {"event": "listening", "port": host.driver.port, "address": host.address()}
+    listening["t"] = host.driver.uptime()
+    printer.show(listening)
+    if not printer.as_json:
         nwids = [n["nwid"] for n in host.node.networks()]
         if nwids:
             out(
@@ -108,12 +98,10 @@ def run(args):
     except (KeyboardInterrupt, asyncio.CancelledError):
         pass
     finally:
-        host.store.put("port", None)
-        events = host.driver.events
         host.close()
-        for event in events:
-            printer.show(event)
-    printer.show({"event": "stopped"})
+    for event in host.driver.events:
+        printer.show(event)
+    printer.show({"event": "stopped", "t": host.driver.uptime()})
 
 
 COMMANDS = {

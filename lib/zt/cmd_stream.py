@@ -130,7 +130,6 @@ def nc(args):
     hal.sigterm_as_interrupt()
     host = open_host(args)
     try:
-        hal.set_pump(host.driver.step)
         wait_ready(host, False)
         socket = sockets.module()
         if args.l:
@@ -146,7 +145,6 @@ def nc(args):
         s.close()
         _settle(host)
     finally:
-        hal.set_pump(None)
         host.close()
 
 
@@ -159,7 +157,7 @@ def _report(args, count, micros):
     seconds = micros / 1000000
     rate = int(count * 8 / seconds) if seconds > 0 else 0
     if args.json:
-        result = {"bytes": count, "seconds": round(seconds, 3), "bits_per_second": rate}
+        result = {"bytes": count, "seconds": micros // 1000 / 1000, "bits_per_second": rate}
         out(jsontext.dumps(result))
     else:
         out("%d bytes in %.3f s: %.1f Mbit/s" % (count, seconds, rate / 1000000))
@@ -171,7 +169,6 @@ def perf_server(args):
     hal.sigterm_as_interrupt()
     host = open_host(args)
     try:
-        hal.set_pump(host.driver.step)
         wait_ready(host, False)
         listener = _listen(sockets.module(), port)
         buf = bytearray(_CHUNK)
@@ -185,7 +182,6 @@ def perf_server(args):
     except KeyboardInterrupt:
         pass
     finally:
-        hal.set_pump(None)
         host.close()
 
 
@@ -217,7 +213,6 @@ def perf_client(args):
     hal.sigterm_as_interrupt()
     host = open_host(args)
     try:
-        hal.set_pump(host.driver.step)
         wait_ready(host, False)
         s = _connect(sockets.module(), args.rest[0], port)
         try:
@@ -228,7 +223,6 @@ def perf_client(args):
         _settle(host)
         _report(args, count, micros)
     finally:
-        hal.set_pump(None)
         host.close()
 
 

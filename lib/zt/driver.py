@@ -37,7 +37,8 @@ class Settings:
 class Driver:
     """Make it, open() its wires, make the node with it as `callbacks`, attach(node), step()."""
 
-    def __init__(self, hal, settings):
+    def __init__(self, hal, settings, started=None):
+        """`started`: ticks of the process's start, from which events count their seconds."""
         self.hal = hal
         self.settings = settings
         self.node = None
@@ -54,7 +55,9 @@ class Driver:
         self._refresh_at = None
         self._gc_at = None
         self._wall = None
-        self._start = ticks_ms()
+        self._offline_since = ticks_ms()
+        self._up_at = self._offline_since if started is None else started
+        self._up_ms = 0
         self._was_online = False
         self._hinted = False
         self.closed = False
@@ -214,12 +217,17 @@ class Driver:
         if online != self._was_online:
             # The node's own event may have told it already; emit() drops what is no news.
             self.emit("online" if online else "offline", None)
-        if not online and not self._hinted and ticks_diff(now, self._start) > _OFFLINE_HINT_MS:
+        if (
+            not online
+            and not self._hinted
+            and ticks_diff(now, self._offline_since) > _OFFLINE_HINT_MS
+        ):
             self._hinted = True
             log.warn("node", "no root answers; still trying")
             self.emit("trying", {"reason": "no root answers; still trying"})
         if self._gc_at is None or ticks_diff(now, self._gc_at) >= _GC_MS:
             self._gc_at = now
+            self.uptime()
             self._watch_clock(now)
             gc.collect()
 
@@ -284,6 +292,13 @@ class Driver:
 
     # Events.
 
+    def uptime(self):
+        """Seconds since start; summed in steps, because the ticks of a long run wrap."""
+        now = ticks_ms()
+        self._up_ms += ticks_diff(now, self._up_at)
+        self._up_at = now
+        return self._up_ms / 1000
+
     def emit(self, name, info):
         """Queue an event: the public form of what happened, JSON-ready but for user messages."""
         if name in ("online", "offline"):
@@ -293,8 +308,8 @@ class Driver:
             self._was_online = online
             if not online:
                 self._hinted = False
-                self._start = ticks_ms()
-        event = {"event": name}
+                self._offline_since = ticks_ms()
+        event = {"event": name, "t": self.uptime()}
         if info:
             event.update(info)
         log.info("event", name)
@@ -306,13 +321,12 @@ class Driver:
 
     def close(self):
         """Save the node's state and give up wires and interfaces; idempotent."""
-        if self.closed:
-            return
-        self.closed = True
         if self.node is not None:
             try:
                 self.node.close(ticks_ms())
             except OSError as e:
                 log.error("driver", errtext(e))
+            self.node = None
+        self.closed = True
         self.nics.close()
         self._close_wires()

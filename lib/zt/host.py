@@ -77,12 +77,14 @@ class Host:
         profile="unix",
         progress=None,
     ):
+        self.started = ticks_ms()
         self.temporary = home is None
         self.home = osutil.temp_path(hal.random) if home is None else home
         self.store = None
         self.driver = None
         self.node = None
         self.controller = None
+        self.running = False  # the HTTP API has written zerotier-one.port
         nwids = [network_id(n) for n in join]
         planet_data = load_planet(planet) if planet else None
         try:
@@ -91,6 +93,8 @@ class Host:
                 self._add_controller()
             for nwid in self.store.keys("network") + nwids:
                 self._join(nwid)
+            # From here on every wait of the process gives the node its turn.
+            hal.set_pump(self.driver.step)
         except OSError as e:
             self.close()
             raise Failure(osutil.errtext(e))
@@ -113,7 +117,7 @@ class Host:
         settings.bind = self.conf.bind
         settings.blacklist = self.conf.blacklist
         settings.allow_loopback = allow_loopback
-        self.driver = Driver(hal, settings)
+        self.driver = Driver(hal, settings, self.started)
         self.driver.open()
         try:
             self.node = Node(self.driver, self.store, wall_ms, hal.random, profile, allow_loopback)
@@ -198,16 +202,21 @@ class Host:
         return [inet.text(ip, port) for ip, port in self.driver.listening()]
 
     def close(self):
-        """Save the state, close everything, remove a temporary home; idempotent."""
-        driver = self.driver
-        store = self.store
-        self.driver = None
+        """Save the state, close everything, remove a temporary home; idempotent. A signal
+        meanwhile changes nothing."""
+        while self.store is not None:
+            try:
+                self._close()
+            except KeyboardInterrupt:
+                pass
+
+    def _close(self):
+        hal.set_pump(None)
+        if self.driver is not None:
+            self.driver.close()
+        if self.running:
+            self.store.put("port", None)
+        if self.temporary:
+            osutil.rmtree(self.home)
+        self.store.close()
         self.store = None
-        try:
-            if driver is not None:
-                driver.close()
-        finally:
-            if store is not None:
-                store.close()
-                if self.temporary:
-                    osutil.rmtree(self.home)

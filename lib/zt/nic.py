@@ -15,6 +15,7 @@ _GROUPS_MS = (
     1000  # our choice (the original looks every 5 s): a new group is announced within a second
 )
 _IDLE = 1000
+_PAYLOAD = b"microzt ping " + bytes(43)  # 56 bytes, as ping(8) has it
 
 
 class NIC:
@@ -46,6 +47,10 @@ class NICs:
         self._rx = bytearray(_FRAME_SIZE if self.stack else 0)
         self._rx_mv = memoryview(self._rx)
         self._meta = bytearray(8)
+        self._pings = {}
+        self._seq = 0
+        self._ident = u16(self._hal.random(2), 0)
+        self._pong = bytearray(len(_PAYLOAD))
         self.watch = None  # an IP whose sender we want to know (ping), then its MAC
         self.watched_mac = None
 
@@ -172,6 +177,8 @@ class NICs:
         if not self.stack:
             return _IDLE
         ms = self._hal.stack_poll()
+        if self._pings:
+            self._take_pongs()
         if self._drain(now):
             return 0
         return ms if 0 <= ms < _IDLE else _IDLE
@@ -211,6 +218,29 @@ class NICs:
             if (m, adi) not in card.groups:
                 node.multicast_subscribe(now, card.nwid, m, adi)
         card.groups = wanted
+
+    # ICMP echo.
+
+    def ping(self, ip, callback):
+        """Send an echo request; callback() runs when its answer came. A number for forget().
+
+        OSError when there is no route to `ip`.
+        """
+        self._seq = self._seq + 1 & 0xFFFF
+        self._hal.ping_send(ip, self._ident, self._seq, _PAYLOAD)
+        self._pings[self._seq] = callback
+        return self._seq
+
+    def forget(self, seq):
+        self._pings.pop(seq, None)
+
+    def _take_pongs(self):
+        while True:
+            reply = self._hal.ping_recv(self._pong)
+            if reply is None:
+                return
+            if reply[1] == self._ident and reply[2] in self._pings:
+                self._pings.pop(reply[2])()
 
     # Questions.
 
