@@ -1,3 +1,5 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
 # The C files of the core, one a line: read by make and, as text, by cmake.
 CORE_SRC += zt_salsa20.c
 CORE_SRC += zt_poly1305.c

@@ -100,3 +100,8 @@ static int sc_is_reduced_vartime(const scalar s) {
 static uint32_t sc_bit(const scalar s, unsigned i) {
     return s[i / 32] >> (i % 32) & 1;
 }
+
+// Bits b of the result mean k = sum over i < 255 of (2 b_i - 1) 2^i mod L. k is any eight words.
+static void sc_recode(scalar out, const scalar k) {
+    sc_muladd(out, k, ZT_HALF, ZT_HALF_ONES);
+}

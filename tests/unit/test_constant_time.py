@@ -2,6 +2,7 @@
 #
 # No branch and no address in the compiled core depends on a secret: tests/core/ctgrind.c under
 # valgrind, for the machine code of three optimisation levels and both field representations.
+# cpython-only: compiles C and starts valgrind
 
 import os
 import shutil

