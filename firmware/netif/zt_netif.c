@@ -1,7 +1,6 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// Interfaces, addresses and the ring of frames on their way out. Routes, groups, timers and ping are
-// in zt_netif_more.c. A frame is copied once into the ring: lwIP keeps TCP's own buffer for
+// Interfaces, addresses, groups and the ring of frames on their way out. A frame is copied once into the ring: lwIP keeps TCP's own buffer for
 // retransmission, so it must never be handed on.
 
 #include <string.h>
@@ -210,10 +209,10 @@ int zt_netif_add(const uint8_t mac[6], uint16_t mtu) {
     zt_netif_t *z = &zt_netifs[n];
     memset(z, 0, sizeof(*z));
     memcpy(z->netif.hwaddr, mac, 6);
-    z->netif.mtu = mtu;
     if (netif_add(&z->netif, NULL, NULL, NULL, z, netif_start, netif_input) == NULL) {
         return ZT_NETIF_ERR_MEM;
     }
+    z->netif.mtu = mtu;
     z->used = true;
     // A MAC is unique by construction of the network, so is the link-local address made of it: no
     // second of duplicate detection before the first packet.
@@ -262,6 +261,20 @@ int zt_netif_set_mtu(int n, uint16_t mtu) {
 
 // ---- addresses ----
 
+void zt_netif_address(ip_addr_t *out, const uint8_t *ip, size_t len, struct netif *netif) {
+    memset(out, 0, sizeof(*out));
+    if (len == 4) {
+        IP_SET_TYPE_VAL(*out, IPADDR_TYPE_V4);
+        memcpy(&ip_2_ip4(out)->addr, ip, 4);
+    } else {
+        IP_SET_TYPE_VAL(*out, IPADDR_TYPE_V6);
+        memcpy(ip_2_ip6(out)->addr, ip, 16);
+        if (netif != NULL) {
+            ip6_addr_assign_zone(ip_2_ip6(out), IP6_UNKNOWN, netif);
+        }
+    }
+}
+
 static int addr4(zt_netif_t *z, const uint8_t *ip, unsigned bits, bool add) {
     ip4_addr_t a, mask, none;
     memcpy(&a.addr, ip, 4);
@@ -282,16 +295,11 @@ static int addr4(zt_netif_t *z, const uint8_t *ip, unsigned bits, bool add) {
     return 0;
 }
 
-void zt_netif_ip6(ip6_addr_t *out, const uint8_t *ip, struct netif *netif) {
-    ip6_addr_set_zero(out);
-    memcpy(out->addr, ip, 16);
-    ip6_addr_assign_zone(out, IP6_UNKNOWN, netif);
-}
-
 static int addr6(zt_netif_t *z, const uint8_t *ip, unsigned bits, bool add) {
-    ip6_addr_t a;
-    zt_netif_ip6(&a, ip, &z->netif);
-    s8_t i = (s8_t)netif_get_ip6_addr_match(&z->netif, &a);
+    ip_addr_t any;
+    zt_netif_address(&any, ip, 16, &z->netif);
+    const ip6_addr_t *a = ip_2_ip6(&any);
+    s8_t i = (s8_t)netif_get_ip6_addr_match(&z->netif, a);
     if (!add) {
         if (i < 0) {
             return ZT_NETIF_ERR_NONE;
@@ -300,7 +308,7 @@ static int addr6(zt_netif_t *z, const uint8_t *ip, unsigned bits, bool add) {
         zt_netif_route(zt_netif_index(z), ip, 16, bits, NULL, 0, false);
         return 0;
     }
-    if (i < 0 && netif_add_ip6_address(&z->netif, &a, &i) != ERR_OK) {
+    if (i < 0 && netif_add_ip6_address(&z->netif, a, &i) != ERR_OK) {
         return ZT_NETIF_ERR_FULL;
     }
     netif_ip6_addr_set_state(&z->netif, i, IP6_ADDR_PREFERRED);
@@ -326,19 +334,46 @@ int zt_netif_dns(unsigned index, const uint8_t *ip, size_t ip_len) {
     if (index >= DNS_MAX_SERVERS) {
         return ZT_NETIF_ERR_FULL;
     }
+    if (ip_len != 0 && ip_len != 4 && ip_len != 16) {
+        return ZT_NETIF_ERR_ARG;
+    }
     ip_addr_t a;
     ip_addr_set_zero(&a);
-    if (ip_len == 4) {
-        IP_SET_TYPE_VAL(a, IPADDR_TYPE_V4);
-        memcpy(&ip_2_ip4(&a)->addr, ip, 4);
-    } else if (ip_len == 16) {
-        IP_SET_TYPE_VAL(a, IPADDR_TYPE_V6);
-        memcpy(ip_2_ip6(&a)->addr, ip, 16);
-    } else if (ip_len != 0) {
-        return ZT_NETIF_ERR_ARG;
+    if (ip_len != 0) {
+        zt_netif_address(&a, ip, ip_len, NULL);
     }
     dns_setserver((u8_t)index, &a);
     return 0;
+}
+
+// ---- multicast groups ----
+
+int zt_netif_groups(int n, uint8_t *macs, size_t max) {
+    zt_netif_t *z = zt_netif_get(n);
+    if (z == NULL) {
+        return ZT_NETIF_ERR_INDEX;
+    }
+    size_t count = 0;
+    for (struct igmp_group *g = netif_igmp_data(&z->netif); g != NULL && count < max; g = g->next) {
+        const uint8_t *a = (const uint8_t *)&g->group_address.addr;
+        uint8_t *m = macs + 6 * count++;
+        m[0] = 0x01;
+        m[1] = 0x00;
+        m[2] = 0x5e;
+        m[3] = a[1] & 0x7f;
+        m[4] = a[2];
+        m[5] = a[3];
+    }
+    // Every IPv6 node hears all-nodes, which lwIP takes for granted and does not list.
+    if (count < max) {
+        memcpy(macs + 6 * count++, "\x33\x33\x00\x00\x00\x01", 6);
+    }
+    for (struct mld_group *g = netif_mld6_data(&z->netif); g != NULL && count < max; g = g->next) {
+        uint8_t *m = macs + 6 * count++;
+        m[0] = m[1] = 0x33;
+        memcpy(m + 2, &g->group_address.addr[3], 4);
+    }
+    return (int)count;
 }
 
 // ---- input ----

@@ -27,7 +27,8 @@ extern zt_netif_t zt_netifs[ZT_NETIF_MAX];
 extern uint32_t zt_netif_serial;
 
 zt_netif_t *zt_netif_get(int n);
-void zt_netif_ip6(ip6_addr_t *out, const uint8_t *ip, struct netif *netif);
+// len 4 or 16; netif gives a link-local address its zone, NULL none.
+void zt_netif_address(ip_addr_t *out, const uint8_t *ip, size_t len, struct netif *netif);
 
 static inline int zt_netif_index(const zt_netif_t *z) {
     return (int)(z - zt_netifs);

@@ -16,6 +16,7 @@
 #include "py/mphal.h"
 
 #include "lwip/init.h"
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/raw.h"
 #include "lwip/tcp.h"
 #include "lwip/udp.h"
@@ -73,6 +74,34 @@ static err_t bind_udp(struct udp_pcb *pcb, const ip_addr_t *addr, u16_t port) {
 #define tcp_new() (zt_netif_init(), tcp_new_ip_type(IPADDR_TYPE_ANY))
 #define raw_new(proto) (zt_netif_init(), raw_new_ip_type(IPADDR_TYPE_ANY, proto))
 #define udp_bind(pcb, addr, port) bind_udp(pcb, addr, port)
+
+// ---- closing a listener ----
+
+// Upstream clears these callbacks of any TCP pcb; a listening one has none, and lwIP asserts it.
+static void tcp_err_if_any(struct tcp_pcb *pcb, tcp_err_fn fn) {
+    if (pcb->state != LISTEN) {
+        tcp_err(pcb, fn);
+    }
+}
+
+static void tcp_recv_if_any(struct tcp_pcb *pcb, tcp_recv_fn fn) {
+    if (pcb->state != LISTEN) {
+        tcp_recv(pcb, fn);
+    }
+}
+
+#define tcp_err(pcb, fn) tcp_err_if_any(pcb, fn)
+#define tcp_recv(pcb, fn) tcp_recv_if_any(pcb, fn)
+
+// Upstream aborts a closed connection that has not been acknowledged after 10 s, data and all. On a
+// slow path that is too soon; 60 s is Linux's patience.
+#define CLOSE_TICKS (60000 / TCP_SLOW_INTERVAL)
+
+static void tcp_poll_longer(struct tcp_pcb *pcb, tcp_poll_fn fn, u8_t interval) {
+    tcp_poll(pcb, fn, fn != NULL ? CLOSE_TICKS : interval);
+}
+
+#define tcp_poll(pcb, fn, interval) tcp_poll_longer(pcb, fn, interval)
 
 // ---- a queue of datagrams for each UDP socket ----
 

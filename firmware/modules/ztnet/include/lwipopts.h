@@ -48,7 +48,7 @@ void zt_netif_free(void *p);
 #define LWIP_ARP 1
 #define ARP_TABLE_SIZE 64
 #define ARP_QUEUEING 1
-#define ARP_QUEUE_LEN 8
+#define ARP_QUEUE_LEN 32
 #define MEMP_NUM_ARP_QUEUE 64
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
 #define LWIP_HAVE_LOOPIF 1
@@ -87,6 +87,7 @@ void zt_netif_free(void *p);
 #define MEMP_NUM_ND6_QUEUE 64
 #define LWIP_IPV6_FRAG 1
 #define LWIP_IPV6_REASS 1
+#define IPV6_FRAG_COPYHEADER 1 // its bookkeeping outgrows the header where pointers have 64 bits
 
 // ---- UDP, DNS ----
 #define LWIP_UDP 1
@@ -111,6 +112,7 @@ void zt_netif_free(void *p);
 #define MEMP_NUM_TCP_SEG 512
 #define TCP_LISTEN_BACKLOG 1
 #define SO_REUSE 1
+#define LWIP_TCP_RTO_TIME 1000 // RFC 6298; lwIP's own 3 s is the older rule
 // lwIP checks TCP_WND against its pbuf pool, where received segments do not live here.
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1
 #define LWIP_TCP_KEEPALIVE 1

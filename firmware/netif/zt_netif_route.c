@@ -1,0 +1,143 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// The managed routes of all networks, and lwIP's questions about them.
+
+#include <string.h>
+
+#include "lwip/nd6.h"
+#include "zt_netif_hooks.h"
+#include "zt_netif_priv.h"
+
+static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned bits) {
+    unsigned whole = bits / 8;
+    if (memcmp(a, b, whole) != 0) {
+        return false;
+    }
+    unsigned rest = bits % 8;
+    return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
+}
+
+static zt_route_t *same_route(zt_netif_t *z, const uint8_t *ip, size_t ip_len, unsigned bits, const uint8_t *via,
+    size_t via_len) {
+    for (int i = 0; i < ZT_NETIF_ROUTES; i++) {
+        zt_route_t *r = &z->routes[i];
+        if (r->len != ip_len || r->bits != bits || r->via_len != via_len || !prefix_matches(r->ip, ip, bits)) {
+            continue;
+        }
+        if (via_len == 0 || (via_len == 4 && memcmp(&ip_2_ip4(&r->via)->addr, via, 4) == 0)
+            || (via_len == 16 && memcmp(ip_2_ip6(&r->via)->addr, via, 16) == 0)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const uint8_t *via, size_t via_len,
+    bool add) {
+    zt_netif_t *z = zt_netif_get(n);
+    if (z == NULL) {
+        return ZT_NETIF_ERR_INDEX;
+    }
+    if ((ip_len != 4 && ip_len != 16) || bits > ip_len * 8 || (via_len != 0 && via_len != ip_len)) {
+        return ZT_NETIF_ERR_ARG;
+    }
+    zt_route_t *r = same_route(z, ip, ip_len, bits, via, via_len);
+    if (!add) {
+        if (r == NULL) {
+            return ZT_NETIF_ERR_NONE;
+        }
+        if (--r->uses == 0) {
+            r->len = 0;
+        }
+    } else if (r != NULL) {
+        r->uses++;
+    } else {
+        r = z->routes;
+        while (r < z->routes + ZT_NETIF_ROUTES && r->len != 0) {
+            r++;
+        }
+        if (r == z->routes + ZT_NETIF_ROUTES) {
+            return ZT_NETIF_ERR_FULL;
+        }
+        memset(r, 0, sizeof(*r));
+        r->len = (uint8_t)ip_len;
+        r->bits = (uint8_t)bits;
+        r->via_len = (uint8_t)via_len;
+        r->uses = 1;
+        memcpy(r->ip, ip, ip_len);
+        if (via_len != 0) {
+            zt_netif_address(&r->via, via, via_len, &z->netif);
+        }
+    }
+    nd6_clear_destination_cache();
+    return 0;
+}
+
+// The longest matching prefix; on equal length the first network joined.
+static const zt_route_t *find_route(const uint8_t *ip, size_t len, const zt_netif_t *only, zt_netif_t **owner) {
+    const zt_route_t *best = NULL;
+    for (int n = 0; n < ZT_NETIF_MAX; n++) {
+        zt_netif_t *z = &zt_netifs[n];
+        if (!z->used || (only != NULL && z != only)) {
+            continue;
+        }
+        for (int i = 0; i < ZT_NETIF_ROUTES; i++) {
+            const zt_route_t *r = &z->routes[i];
+            if (r->len == len && (best == NULL || r->bits > best->bits) && prefix_matches(r->ip, ip, r->bits)) {
+                best = r;
+                if (owner != NULL) {
+                    *owner = z;
+                }
+            }
+        }
+    }
+    return best;
+}
+
+static const zt_netif_t *ours(const struct netif *netif) {
+    const zt_netif_t *z = netif->state;
+    return netif->name[0] == 'z' && netif->name[1] == 't' ? z : NULL;
+}
+
+struct netif *zt_netif_route4(const ip4_addr_t *dest) {
+    zt_netif_t *z = NULL;
+    return find_route((const uint8_t *)&dest->addr, 4, NULL, &z) != NULL ? &z->netif : NULL;
+}
+
+const ip4_addr_t *zt_netif_gateway4(struct netif *netif, const ip4_addr_t *dest) {
+    const zt_netif_t *z = ours(netif);
+    const zt_route_t *r = z != NULL ? find_route((const uint8_t *)&dest->addr, 4, z, NULL) : NULL;
+    if (r == NULL) {
+        return NULL;
+    }
+    return r->via_len != 0 ? ip_2_ip4(&r->via) : dest;
+}
+
+struct netif *zt_netif_route6(const ip6_addr_t *dest) {
+    zt_netif_t *z = NULL;
+    return find_route((const uint8_t *)dest->addr, 16, NULL, &z) != NULL ? &z->netif : NULL;
+}
+
+const ip6_addr_t *zt_netif_gateway6(struct netif *netif, const ip6_addr_t *dest) {
+    const zt_netif_t *z = ours(netif);
+    const zt_route_t *r = z != NULL ? find_route((const uint8_t *)dest->addr, 16, z, NULL) : NULL;
+    if (r == NULL) {
+        return NULL;
+    }
+    return r->via_len != 0 ? ip_2_ip6(&r->via) : dest;
+}
+
+int zt_netif_same_link6(const ip6_addr_t *target, const ip6_addr_t *mine) {
+    if (ip6_addr_islinklocal(target) || ip6_addr_islinklocal(mine)) {
+        return ip6_addr_islinklocal(target) && ip6_addr_islinklocal(mine);
+    }
+    for (int n = 0; n < ZT_NETIF_MAX; n++) {
+        const zt_netif_t *z = &zt_netifs[n];
+        if (z->used && (const uint8_t *)mine >= (const uint8_t *)&z->netif
+            && (const uint8_t *)mine < (const uint8_t *)(&z->netif + 1)) {
+            const zt_route_t *r = find_route((const uint8_t *)target->addr, 16, z, NULL);
+            return r != NULL && r->via_len == 0;
+        }
+    }
+    return ip6_addr_net_eq(target, mine);
+}

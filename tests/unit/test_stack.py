@@ -1,0 +1,485 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# The network stack in the process, over an interface whose frames pass through a pump in Python.
+# micropython-only: CPython has no stack of ours.
+
+from zt import hal
+
+if not hal.HAS_STACK:
+    import unittest
+
+    raise unittest.SkipTest("no network stack on CPython; tests/run_mpy.py runs this file")
+
+import errno
+import gc
+import time
+
+import lwip
+from _mirror import FAR, FAR4, FAR6, IP4, IP6, MAC, Mirror
+
+PORT = 8080
+
+
+def raised(kind, f, *args):
+    try:
+        f(*args)
+    except kind as e:
+        return e
+    raise AssertionError("nothing raised")
+
+
+def tcp_pair(host, listen_on):
+    server = lwip.socket(lwip.AF_INET, lwip.SOCK_STREAM)
+    server.setsockopt(lwip.SOL_SOCKET, lwip.SO_REUSEADDR, 1)
+    server.bind((listen_on, PORT))
+    server.listen(2)
+    client = lwip.socket(lwip.AF_INET, lwip.SOCK_STREAM)
+    client.settimeout(20)
+    client.connect((host, PORT))
+    server.settimeout(20)
+    peer, address = server.accept()
+    peer.settimeout(20)
+    return server, client, peer, address
+
+
+def close(*sockets):
+    for s in sockets:
+        s.close()
+    hal.wait(20)
+
+
+def exchange(client, peer):
+    """1,400-byte pieces and a longer one, both ways; all bytes compared."""
+    piece = bytes([i & 0xFF for i in range(1400)])
+    for sender, receiver in ((client, peer), (peer, client)):
+        sender.setsockopt(lwip.IPPROTO_TCP, lwip.TCP_NODELAY, 1)
+        for _ in range(40):
+            sender.sendall(piece)
+            got = b""
+            while len(got) < len(piece):
+                got += receiver.recv(4096)
+            assert got == piece
+        long = piece * 30
+        sender.sendall(long)
+        got = b""
+        while len(got) < len(long):
+            got += receiver.recv(10000)
+        assert got == long
+
+
+def test_tcp_over_ipv4_and_ipv6():
+    mirror = Mirror()
+    for host, listen_on in (
+        ("10.9.0.77", "0.0.0.0"),
+        ("fd00::77", "::"),
+        ("fd00::77", ""),
+        ("10.9.0.77", ""),
+        ("10.9.0.77", "10.9.0.1"),
+        ("fd00::77", "fd00::1"),
+    ):
+        server, client, peer, address = tcp_pair(host, listen_on)
+        assert address[0].lower() == host, address
+        exchange(client, peer)
+        client.close()
+        assert peer.recv(1) == b""
+        close(peer, server)
+    assert FAR4 in mirror.asked and FAR6 in mirror.asked
+    mirror.close()
+
+
+def test_a_connection_refused_says_so():
+    mirror = Mirror()
+    for host in ("10.9.0.77", "fd00::77"):
+        s = lwip.socket()
+        s.settimeout(20)
+        e = raised(OSError, s.connect, (host, 9))
+        assert e.errno in (errno.ECONNREFUSED, errno.ECONNRESET), e.errno
+        s.close()
+    mirror.close()
+
+
+def test_a_connection_to_nowhere_times_out():
+    mirror = Mirror(pass_on=False)
+    s = lwip.socket()
+    s.settimeout(0.2)
+    assert raised(OSError, s.connect, ("10.9.0.77", PORT)).errno == errno.ETIMEDOUT
+    s.close()
+    s = lwip.socket()
+    e = raised(OSError, s.connect, ("192.0.2.1", PORT))
+    assert e.errno == errno.EHOSTUNREACH
+    s.close()
+    mirror.close()
+
+
+def test_udp_over_ipv4_and_ipv6_and_a_burst_is_queued():
+    mirror = Mirror()
+    for host, bind in (("10.9.0.77", "0.0.0.0"), ("fd00::77", "::"), ("fd00::77", "")):
+        a = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+        b = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+        b.bind((bind, 5353))
+        b.settimeout(20)
+        for i in range(20):
+            a.sendto(bytes([i]) * 2700, (host, 5353))
+        for i in range(20):
+            data, source = b.recvfrom(3000)
+            assert data == bytes([i]) * 2700
+            assert source[0].lower() == host
+        b.settimeout(0)
+        assert raised(OSError, b.recv, 1).errno == errno.EAGAIN
+        close(a, b)
+    mirror.close()
+
+
+def test_a_socket_bound_to_nothing_hears_both_families():
+    mirror = Mirror()
+    b = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+    b.bind(("", 5354))
+    b.settimeout(20)
+    a = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+    for host in ("10.9.0.77", "fd00::77"):
+        a.sendto(host.encode(), (host, 5354))
+        assert b.recv(100) == host.encode()
+    close(a, b)
+    mirror.close()
+
+
+def test_datagrams_beyond_the_mtu_are_cut_and_joined():
+    mirror = Mirror(mtu=1400)
+    for host in ("10.9.0.77", "fd00::77"):
+        a = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+        b = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+        b.bind(("", 5355))
+        b.settimeout(20)
+        data = bytes([i & 0xFF for i in range(8000)])
+        a.sendto(data, (host, 5355))
+        assert b.recv(9000) == data
+        close(a, b)
+    assert max(mirror.sizes) <= 1414, mirror.sizes
+    mirror.close()
+
+
+def test_the_mtu_is_used_whole_and_can_be_changed():
+    mirror = Mirror(mtu=2800)
+    server, client, peer, _ = tcp_pair("10.9.0.77", "")
+    client.sendall(bytes(20000))
+    got = 0
+    while got < 20000:
+        got += len(peer.recv(4096))
+    assert max(mirror.sizes) == 2814
+    close(client, peer, server)
+    hal.nic_mtu(mirror.n, 1500)
+    mirror.sizes.clear()
+    server, client, peer, _ = tcp_pair("fd00::77", "")
+    client.sendall(bytes(20000))
+    got = 0
+    while got < 20000:
+        got += len(peer.recv(4096))
+    assert 1400 < max(mirror.sizes) <= 1514
+    close(client, peer, server)
+    raised(ValueError, hal.nic_mtu, mirror.n, 100)
+    raised(ValueError, hal.nic_mtu, mirror.n, 20000)
+    mirror.close()
+
+
+def test_ping_comes_back():
+    mirror = Mirror()
+    buf = bytearray(2000)
+    while hal.ping_recv(buf):
+        pass  # of other tests
+    for ip in (FAR4, FAR6):
+        assert hal.ping_recv(buf) is None
+        payload = bytes([i & 0xFF for i in range(1000)])
+        hal.ping_send(ip, 0x1234, 0xFFFE, payload)
+        for _ in range(100):
+            reply = hal.ping_recv(buf)
+            if reply:
+                break
+            hal.wait(10)
+        # The mirror swapped our request too: it is answered by ourselves, and that answer swapped back.
+        assert reply == (ip, 0x1234, 0xFFFE, 1000)
+        assert bytes(buf[:1000]) == payload
+    assert raised(OSError, hal.ping_send, b"\xc0\x00\x02\x01", 1, 1, b"").errno == errno.EHOSTUNREACH
+    raised(ValueError, hal.ping_send, b"\xc0\x00", 1, 1, b"")
+    mirror.close()
+
+
+def test_a_managed_route_goes_through_its_gateway():
+    mirror = Mirror()
+    target4, gateway4 = bytes([172, 20, 0, 0]), bytes([10, 9, 0, 9])
+    target6, gateway6 = b"\xfd\x55" + bytes(14), b"\xfd\x00" + bytes(13) + b"\x09"
+    cases = (
+        (target4, 16, gateway4, bytes([172, 20, 5, 6])),
+        (target6, 32, gateway6, b"\xfd\x55" + bytes(13) + b"\x06"),
+    )
+    for target, bits, gateway, host in cases:
+        assert raised(OSError, hal.ping_send, host, 1, 1, b"").errno == errno.EHOSTUNREACH
+        hal.nic_route(mirror.n, target, bits, gateway, True)
+        mirror.asked.clear()
+        hal.ping_send(host, 1, 1, b"")
+        hal.wait(20)
+        assert mirror.asked == [gateway], mirror.asked
+        assert hal.ping_recv(bytearray(10))[0] == host
+        hal.nic_route(mirror.n, target, bits, gateway, False)
+        assert raised(OSError, hal.ping_send, host, 1, 1, b"").errno == errno.EHOSTUNREACH
+        assert (
+            raised(OSError, hal.nic_route, mirror.n, target, bits, gateway, False).errno
+            == errno.ENOENT
+        )
+    mirror.close()
+
+
+def test_a_route_on_the_link_asks_for_the_host_itself():
+    mirror = Mirror()
+    for target, bits, host in (
+        (bytes([172, 21, 0, 0]), 16, bytes([172, 21, 5, 6])),
+        (b"\xfc" + bytes(15), 8, b"\xfc\x11" + bytes(13) + b"\x06"),
+    ):
+        hal.nic_route(mirror.n, target, bits, None, True)
+        mirror.asked.clear()
+        hal.ping_send(host, 1, 1, b"")
+        hal.wait(20)
+        assert mirror.asked == [host], mirror.asked
+    mirror.close()
+
+
+def test_the_longest_prefix_wins_between_interfaces():
+    mirror = Mirror()
+    other = hal.nic_add(b"\x32\x01\x02\x03\x04\x99", 1500)
+    hal.nic_addr(other, bytes([10, 50, 0, 1]), 24, True)
+    hal.nic_route(mirror.n, bytes([172, 16, 0, 0]), 12, None, True)
+    hal.nic_route(other, bytes([172, 20, 0, 0]), 16, None, True)
+    hal.set_pump(None)
+    buf, meta = bytearray(3000), bytearray(1)
+    while hal.nic_recv(buf, meta):
+        pass
+    for host, n in ((bytes([172, 17, 0, 1]), mirror.n), (bytes([172, 20, 0, 1]), other)):
+        hal.ping_send(host, 1, 1, b"")
+        assert hal.nic_recv(buf, meta) and meta[0] == n
+    hal.nic_remove(other)
+    mirror.close()
+
+
+def test_an_address_prefix_other_than_64_is_on_the_link():
+    mirror = Mirror()
+    hal.nic_addr(mirror.n, b"\xfc\x01" + bytes(13) + b"\x01", 40, True)
+    host = b"\xfc\x01\x00\x00\x00\xaa" + bytes(9) + b"\x02"
+    mirror.asked.clear()
+    hal.ping_send(host, 1, 1, b"")
+    hal.wait(20)
+    assert mirror.asked == [host]
+    hal.nic_addr(mirror.n, b"\xfc\x01" + bytes(13) + b"\x01", 40, False)
+    assert raised(OSError, hal.ping_send, host, 1, 1, b"").errno == errno.EHOSTUNREACH
+    mirror.close()
+
+
+def test_addresses_come_and_go():
+    mirror = Mirror()
+    assert raised(OSError, hal.nic_addr, mirror.n, FAR4, 24, True).errno == errno.ENOBUFS
+    assert raised(OSError, hal.nic_addr, mirror.n, FAR4, 24, False).errno == errno.ENOENT
+    hal.nic_addr(mirror.n, IP4, 24, False)
+    assert raised(OSError, hal.ping_send, FAR4, 1, 1, b"").errno == errno.EHOSTUNREACH
+    hal.nic_addr(mirror.n, FAR4, 24, True)
+    hal.nic_addr(mirror.n, FAR4, 16, True)  # only the prefix changes
+    raised(ValueError, hal.nic_addr, mirror.n, IP4, 33, True)
+    raised(ValueError, hal.nic_addr, mirror.n, b"\x01\x02\x03", 8, True)
+    for i in range(6):  # with the mirror's own, seven
+        hal.nic_addr(mirror.n, b"\xfd\x01" + bytes(13) + bytes([i]), 64, True)
+    e = raised(OSError, hal.nic_addr, mirror.n, b"\xfd\x01" + bytes(13) + b"\x77", 64, True)
+    assert e.errno == errno.ENOBUFS
+    mirror.close()
+    assert raised(OSError, hal.nic_addr, mirror.n, IP4, 24, True).errno == errno.ENODEV
+
+
+def test_interfaces_are_bounded_and_reusable():
+    for _ in range(3):
+        made = []
+        while True:
+            try:
+                made.append(hal.nic_add(MAC, 2800))
+            except OSError as e:
+                assert e.errno == errno.ENOBUFS
+                break
+        assert made == list(range(16))
+        for n in made:
+            hal.nic_remove(n)
+    raised(ValueError, hal.nic_add, b"\x01\x02\x03\x04\x05\x06", 2800)  # a multicast MAC
+    raised(ValueError, hal.nic_add, MAC[:5], 2800)
+
+
+def test_groups_follow_addresses_and_memberships():
+    mirror = Mirror()
+    serial = hal.nic_serial()
+    groups = hal.nic_groups(mirror.n)
+    # All-systems of IPv4, all-nodes, and the solicited-node groups of the link-local and fd00::1.
+    assert b"\x01\x00\x5e\x00\x00\x01" in groups
+    assert b"\x33\x33\x00\x00\x00\x01" in groups
+    assert b"\x33\x33\xff" + MAC[3:] in groups
+    assert b"\x33\x33\xff\x00\x00\x01" in groups
+    assert len(groups) == 4
+    s = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+    member = bytes([239, 129, 2, 3]) + IP4
+    s.setsockopt(lwip.IPPROTO_IP, lwip.IP_ADD_MEMBERSHIP, member)
+    assert b"\x01\x00\x5e\x01\x02\x03" in hal.nic_groups(mirror.n)
+    assert hal.nic_serial() != serial
+    s.setsockopt(lwip.IPPROTO_IP, lwip.IP_DROP_MEMBERSHIP, member)
+    assert b"\x01\x00\x5e\x01\x02\x03" not in hal.nic_groups(mirror.n)
+    close(s)
+    mirror.close()
+
+
+def test_a_router_advertisement_of_a_member_is_dropped():
+    mirror = Mirror()
+    router = b"\xfe\x80" + bytes(13) + b"\x99"
+    all_nodes = b"\xff\x02" + bytes(13) + b"\x01"
+    from _mirror import checksum
+
+    body = b"\x86\x00\x00\x00\x40\x00\x07\x08" + bytes(8) + b"\x01\x01" + FAR
+    pseudo = router + all_nodes + b"\x00\x00\x00" + bytes([len(body)]) + b"\x00\x00\x00\x3a"
+    body = body[:2] + checksum(pseudo + body).to_bytes(2, "big") + body[4:]
+    head = b"\x60\x00\x00\x00\x00" + bytes([len(body)]) + b"\x3a\xff"
+    frame = b"\x33\x33\x00\x00\x00\x01" + FAR + b"\x86\xdd" + head + router + all_nodes + body
+    hal.nic_input(mirror.n, frame)
+    outside = b"\x20\x01\x0d\xb8" + bytes(11) + b"\x01"
+    assert raised(OSError, hal.ping_send, outside, 1, 1, b"").errno == errno.EHOSTUNREACH
+    mirror.close()
+
+
+def test_frames_that_make_no_sense_are_survived():
+    mirror = Mirror()
+    raised(ValueError, hal.nic_input, mirror.n, bytes(13))
+    raised(ValueError, hal.nic_input, mirror.n, bytes(10015))
+    for kind in (b"\x08\x00", b"\x08\x06", b"\x86\xdd", b"\x12\x34"):
+        for n in range(0, 80):
+            for fill in (0, 0x45, 0x60, 0xFF):
+                hal.nic_input(mirror.n, MAC + FAR + kind + bytes([fill]) * n)
+    hal.wait(1)
+    hal.ping_send(FAR4, 1, 1, b"")
+    hal.wait(20)
+    assert hal.ping_recv(bytearray(1)) is not None
+    mirror.close()
+
+
+def test_a_full_ring_drops_and_counts():
+    mirror = Mirror()
+    hal.set_pump(None)
+    s = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+    s.setsockopt(lwip.SOL_SOCKET, lwip.SO_BROADCAST, 1)
+    before = hal.nic_drops()
+    sent = 0
+    for _ in range(200):
+        try:
+            s.sendto(bytes(2700), ("10.9.0.255", 9))
+            sent += 1
+        except OSError as e:
+            assert e.errno == errno.ENOMEM
+    assert hal.nic_drops() - before == 200 - sent > 0
+    got = 0
+    while True:
+        n = hal.nic_recv(mirror.buf, mirror.meta)
+        if not n:
+            break
+        got += n == 2742
+    assert got == sent
+    raised(ValueError, hal.nic_recv, mirror.buf, bytearray(0))
+    close(s)
+    mirror.close()
+
+
+def test_a_blocked_socket_sleeps():
+    mirror = Mirror()
+    b = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+    b.bind(("", 5356))
+    hal.wait(600)  # until the multicast reports of a new interface are out
+    mirror.calls = 0
+    b.settimeout(0.5)
+    assert raised(OSError, b.recv, 1).errno == errno.ETIMEDOUT
+    # One turn or two, and lwIP's one-second tick; polling would be hundreds.
+    assert mirror.calls <= 6, mirror.calls
+    mirror.calls = 0
+    time.sleep_ms(300)
+    time.sleep(0.3)
+    assert mirror.calls <= 10, mirror.calls
+    assert mirror.calls >= 2
+    close(b)
+    mirror.close()
+
+
+def test_a_turn_of_the_pump_allocates_nothing():
+    mirror = Mirror()
+    hal.wait(1)
+    recv, poll, buf, meta = hal.nic_recv, hal.stack_poll, mirror.buf, mirror.meta
+
+    def turns():
+        for _ in range(100):
+            recv(buf, meta)
+            poll()
+
+    turns()
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    turns()
+    grown = gc.mem_alloc() - before
+    gc.enable()
+    assert grown == 0
+    mirror.close()
+
+
+def test_half_a_close_still_reads():
+    mirror = Mirror()
+    server, client, peer, _ = tcp_pair("10.9.0.77", "")
+    client.sendall(b"question")
+    hal.shutdown(client)
+    assert peer.recv(100) == b"question"
+    assert peer.recv(100) == b""
+    peer.sendall(b"answer")
+    assert client.recv(100) == b"answer"
+    peer.close()
+    assert client.recv(100) == b""
+    close(client, server)
+    raised(TypeError, hal.shutdown, 5)
+    raised(OSError, hal.shutdown, lwip.socket())
+    mirror.close()
+
+
+def test_loopback_needs_no_interface():
+    for host in ("127.0.0.1", "::1"):
+        server, client, peer, _ = tcp_pair(host, "")
+        exchange(client, peer)
+        close(client, peer, server)
+
+
+def test_names_that_are_addresses_need_no_server():
+    assert lwip.getaddrinfo("10.1.2.3", 80)[0][-1] == ("10.1.2.3", 80)
+    assert lwip.getaddrinfo("fd00::1", 80)[0][-1][0].lower() == "fd00::1"
+
+
+def test_dns_asks_the_server_of_the_network():
+    mirror = Mirror(pass_on=False)
+    hal.nic_dns("example.org", [FAR4])
+    answer = []
+    original = mirror.answer
+
+    def reply(f):
+        if (f[12] << 8 | f[13]) == 0x800 and f[23] == 17 and f[37] == 53:
+            n = len(f)
+            query = bytes(f[42:n])
+            body = query[:2] + b"\x81\x80" + query[4:6] + b"\x00\x01\x00\x00\x00\x00" + query[12:]
+            body += b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04" + bytes([10, 9, 0, 33])
+            answer.append(query)
+            udp = bytes(f[36:38]) + bytes(f[34:36]) + (8 + len(body)).to_bytes(2, "big") + b"\0\0"
+            head = bytearray(f[14:34])
+            head[2:4] = (28 + len(body)).to_bytes(2, "big")
+            head[10:12] = b"\0\0"
+            head[12:16], head[16:20] = bytes(f[30:34]), bytes(f[26:30])
+            from _mirror import checksum
+
+            head[10:12] = checksum(head).to_bytes(2, "big")
+            return MAC + FAR + b"\x08\x00" + bytes(head) + udp + body
+        return original(f)
+
+    mirror.answer = reply
+    assert lwip.getaddrinfo("host.example.org", 80)[0][-1] == ("10.9.0.33", 80)
+    assert len(answer) == 1 and b"\x04host\x07example\x03org\x00" in answer[0]
+    hal.nic_dns("", [])
+    mirror.close()
