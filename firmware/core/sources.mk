@@ -9,3 +9,4 @@ CORE_SRC += zt_identity.c
 CORE_SRC += zt_idhash.c
 CORE_SRC += zt_lz4.c
 CORE_SRC += zt_wire.c
+CORE_SRC += zt_rules.c
