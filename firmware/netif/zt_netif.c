@@ -21,6 +21,7 @@
 
 zt_netif_t zt_netifs[ZT_NETIF_MAX];
 uint32_t zt_netif_serial;
+uint32_t zt_netif_active;
 
 // ---- packet memory: the C heap, with a bound ----
 
@@ -106,6 +107,10 @@ static err_t link_output(struct netif *netif, struct pbuf *p) {
 
 bool zt_netif_pending(void) {
     return ring_read != ring_write || ring_wrap != 0;
+}
+
+uint32_t zt_netif_activity(void) {
+    return zt_netif_active;
 }
 
 uint32_t zt_netif_drops(void) {
@@ -399,6 +404,7 @@ int zt_netif_input(int n, const uint8_t *frame, size_t len) {
         return ZT_NETIF_ERR_MEM;
     }
     memcpy(p->payload, frame, len);
+    zt_netif_active++;
     if (z->netif.input(p, &z->netif) != ERR_OK) {
         pbuf_free(p);
     }

@@ -43,6 +43,8 @@ int zt_netif_input(int n, const uint8_t *frame, size_t len);
 // The next frame an interface wants sent: its length, or 0; *n becomes the interface.
 int zt_netif_recv(uint8_t *buf, size_t size, int *n);
 bool zt_netif_pending(void);
+// Changes whenever a socket may have become ready: a frame came in, a timer ran.
+uint32_t zt_netif_activity(void);
 uint32_t zt_netif_drops(void);
 
 // The multicast MACs interface n listens to, 6 bytes each, at most max; the count is returned.

@@ -25,6 +25,7 @@ typedef struct {
 
 extern zt_netif_t zt_netifs[ZT_NETIF_MAX];
 extern uint32_t zt_netif_serial;
+extern uint32_t zt_netif_active;
 
 zt_netif_t *zt_netif_get(int n);
 // len 4 or 16; netif gives a link-local address its zone, NULL none.

@@ -107,6 +107,7 @@ static bool run_loopback(void) {
     struct netif *netif;
     NETIF_FOREACH(netif) {
         if (netif->loop_first != NULL) {
+            zt_netif_active++;
             netif_poll(netif);
             more = more || netif->loop_first != NULL;
         }
@@ -123,6 +124,7 @@ int32_t zt_netif_poll(void) {
     uint32_t now = sys_now();
     for (size_t i = 0; i < TIMERS; i++) {
         if (timer_on[i] && (int32_t)(now - timer_due[i]) >= 0) {
+            zt_netif_active++;
             timers[i].run();
             // After a long sleep one call, not a burst.
             timer_due[i] += timers[i].ms;

@@ -216,7 +216,7 @@ static void socket_wait(const void *socket_in, const mp_uint_t *start_in, const 
         mp_uint_t left = gone > s->timeout ? 0 : s->timeout - gone + 1;
         ms = s->timeout == 0 ? 0 : (int32_t)MIN(left, 0x3fffffff);
     }
-    zt_wait_once(ms);
+    zt_wait_socket(ms);
 }
 
 // ---- what upstream's socket lacks ----

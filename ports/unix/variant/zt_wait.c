@@ -243,6 +243,15 @@ void zt_wait_once(int32_t ms) {
     zt_wait_poll(NULL, 0, ms);
 }
 
+void zt_wait_socket(int32_t ms) {
+    uint32_t before = zt_netif_activity();
+    zt_wait_pump();
+    mp_handle_pending(true);
+    if (zt_netif_activity() == before) {
+        zt_wait_poll(NULL, 0, ms);
+    }
+}
+
 void zt_wait_delay(uint32_t ms) {
     mp_uint_t start = mp_hal_ticks_ms();
     for (;;) {
