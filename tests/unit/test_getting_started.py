@@ -1,0 +1,65 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# cpython-only: starts processes
+#
+# The first network of docs/getting-started.md, the lines as they stand there but for the ports, on
+# the built unix port and loopback. It takes some ten seconds.
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+PAGE = TOP / "docs" / "getting-started.md"
+
+
+def lab_script():
+    """The block of commands that makes the lab."""
+    blocks = [b.split("```")[0] for b in PAGE.read_text().split("```sh\n")[1:]]
+    found = [b for b in blocks if b.startswith("mkdir lab\n")]
+    assert len(found) == 1
+    return found[0]
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_the_commands_of_the_first_page_make_a_network():
+    if not (TOP / "build" / "microzt").exists():
+        pytest.skip("the unix port is not built")
+    script = lab_script()
+    ports = {n: str(free_port()) for n in re.findall(r"\b999\d\b", script)}
+    assert len(ports) == 3
+    script = re.sub(r"\b999\d\b", lambda m: ports[m.group()], script)
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(TOP / "zt", folder + "/zt")
+        os.symlink(TOP / "examples", folder + "/examples")
+        process = subprocess.Popen(
+            ["sh", "-eu", "-c", script],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            out = process.communicate(timeout=120)[0]
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    assert process.returncode == 0, out
+    assert "4 sent, 4 received" in out, out
+    assert "HTTP/1.0 200 OK" in out, out
+    assert "Hello from node" in out, out
+    assert "stopped, state saved" in out, out
