@@ -102,11 +102,17 @@ house_rules() {
         findings "tab"
 
     # Names of this project's own machines, package mirrors and work folders help nobody.
-    places='/work/|/root/|/home/[a-z]+/|\.\./shared|shared/spec'
+    places='(^|[^A-Za-z0-9._-])/(work|root|home)/|\.\./shared|shared/spec'
     hosts='pypi\.org|files\.pythonhosted|deb\.debian\.org|proxy\.golang|registry\.npmjs|crates\.io'
     # shellcheck disable=SC2086
     grep -nE "$places|$hosts" $(printf '%s\n' $text | grep -v '^tools/lint\.sh$') /dev/null |
         findings "a machine's path or a registry's name"
+
+    for f in $(files '*.md'); do
+        grep -oE '\]\([^)#:]+\)' "$f" | sed 's/^](//; s/)$//' | while read -r link; do
+            [ -e "$(dirname "$f")/$link" ] || echo "$f: $link"
+        done
+    done | findings "a link to a file that does not exist"
 }
 
 python_style
