@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Our node in a test, run by `zt exec`: the same JSON lines on stdin and stdout as libzt_node.py, so that a test need
-# not care who is at the other end. Uses only zt.node, zt.aio and zt.socket, as a user's program would.
+# Our node in a test, run by `zt exec`: the same JSON lines on stdin and stdout as libzt_node.py,
+# so that a test need not care who is at the other end. Uses only zt.node, zt.aio and zt.socket, as
+# a user's program would.
 
 import asyncio
 import json
@@ -61,7 +62,7 @@ class Agent:
     def __init__(self):
         self.waiting = {}
 
-    async def do_start(self, timeout=60):
+    async def do_start(self, timeout=60):  # noqa: ASYNC109 - a field of the command
         await zt.node.wait_online(timeout)
         return {"online": True, "address": zt.node.address}
 
@@ -86,20 +87,21 @@ class Agent:
         return {}
 
     async def do_tcp_listen(self, port, ip="0.0.0.0"):
-        arrived = self.waiting[port] = []
+        arrived = self.waiting[port] = ([], asyncio.Event())
 
         async def accepted(reader, writer):
             done = asyncio.Event()
-            arrived.append((reader, writer, done))
+            arrived[0].append((reader, writer, done))
+            arrived[1].set()
             await done.wait()
 
         await aio.start_server(accepted, ip, port)
         return {}
 
     async def do_tcp_accept(self, port, receive_seed="", send_seed="", **sizes):
-        arrived = self.waiting[port]
-        while not arrived:
-            await asyncio.sleep(0.01)
+        arrived, bell = self.waiting[port]
+        await bell.wait()
+        bell.clear()
         reader, writer, done = arrived.pop(0)
         n = sizes.get("send", 0)
         got, good = await receive(reader, receive_seed, sizes.get("receive", 0))
@@ -108,8 +110,9 @@ class Agent:
         done.set()
         return {"received": got, "sent": n, "good": good}
 
-    async def do_tcp_connect(self, ip, port, receive_seed="", send_seed="", timeout=60, **sizes):
-        reader, writer = await asyncio.wait_for(aio.open_connection(ip, port), timeout)
+    async def do_tcp_connect(self, ip, port, receive_seed="", send_seed="", **sizes):
+        connecting = aio.open_connection(ip, port)
+        reader, writer = await asyncio.wait_for(connecting, sizes.get("timeout", 60))
         n = sizes.get("send", 0)
         await send(writer, send_seed, n)
         got, good = await receive(reader, receive_seed, sizes.get("receive", 0))

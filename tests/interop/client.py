@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The tests' end of the programs in the lab: a libzt node and our node behind the same calls (JSON lines to
-# libzt_node.py and agent.py), our `zt run`, and single `zt` commands.
+# The tests' end of the programs in the lab: a libzt node and our node behind the same calls (JSON
+# lines to libzt_node.py and agent.py), our `zt run`, and single `zt` commands.
 
 import json
 import os
@@ -23,7 +23,9 @@ class Failed(AssertionError):
 
 
 def wait_for(what, check, timeout, step=0.1):
-    """Call check() until it is true and return its value; Failed naming `what` after `timeout` seconds."""
+    """Call check() until it is true and return its value; Failed naming `what` after `timeout`
+    seconds.
+    """
     end = time.monotonic() + timeout
     while True:
         value = check()
@@ -35,7 +37,9 @@ def wait_for(what, check, timeout, step=0.1):
 
 
 class Node:
-    """A node that takes commands; `call` waits for the answer, `begin` returns a function that does."""
+    """A node that takes commands; `call` waits for the answer, `begin` returns a function that
+    does.
+    """
 
     def __init__(self, lab, host, home, planet, port=PORT):
         self.lab = lab
@@ -56,7 +60,12 @@ class Node:
         self.next = 0
         with open(self.log, "ab") as log:
             self.process = self.lab.popen(
-                self.host, self.argv(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+                self.host,
+                self.argv(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
             )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
         answer = self.call("start", timeout=timeout)
@@ -89,7 +98,9 @@ class Node:
             try:
                 answer = self.answers[ident].get(timeout=limit)
             except queue.Empty:
-                raise Failed("%s %s: no answer in %d s%s" % (self.host, cmd, limit, self.tail())) from None
+                raise Failed(
+                    "%s %s: no answer in %d s%s" % (self.host, cmd, limit, self.tail())
+                ) from None
             if not answer.pop("ok"):
                 raise Failed("%s %s: %s%s" % (self.host, cmd, answer["error"], self.tail()))
             return answer
@@ -120,7 +131,11 @@ class Node:
 
     def wait_ready(self, nwid, timeout=90):
         """Wait for an address on the network; the IPv4 one."""
-        wait_for("%s: network ready" % self.host, lambda: self.call("status", nwid=nwid)["ready"], timeout)
+        wait_for(
+            "%s: network ready" % self.host,
+            lambda: self.call("status", nwid=nwid)["ready"],
+            timeout,
+        )
         return [ip for ip in self.call("status", nwid=nwid)["ips"] if "." in ip][0]
 
 
@@ -128,7 +143,14 @@ class Libzt(Node):
     """A real node."""
 
     def argv(self):
-        return [sys.executable, os.path.join(HERE, "libzt_node.py"), LIBZT, self.home, self.planet, str(self.port)]
+        return [
+            sys.executable,
+            os.path.join(HERE, "libzt_node.py"),
+            LIBZT,
+            self.home,
+            self.planet,
+            str(self.port),
+        ]
 
 
 class Ours(Node):
@@ -152,10 +174,22 @@ class Run:
         self.host = host
         self.home = str(home)
         self.events = []
-        argv = [ZT, "run", "--json", "--home", self.home, "--port", str(PORT), "--planet", str(planet)]
+        argv = [
+            ZT,
+            "run",
+            "--json",
+            "--home",
+            self.home,
+            "--port",
+            str(PORT),
+            "--planet",
+            str(planet),
+        ]
         self.log = self.home + ".log"
         with open(self.log, "ab") as log:
-            self.process = lab.popen(host, argv + list(options), stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = lab.popen(
+                host, argv + list(options), stdout=subprocess.PIPE, stderr=log, text=True
+            )
         threading.Thread(target=self._read, daemon=True).start()
         self.address = self.wait("listening", 30)["address"]
 
@@ -181,7 +215,11 @@ class Run:
     def zt(self, *words):
         """A `zt` command against this running node; its JSON."""
         done = self.lab.run(
-            self.host, [ZT] + list(words) + ["--json", "--home", self.home], capture_output=True, text=True, timeout=60
+            self.host,
+            [ZT] + list(words) + ["--json", "--home", self.home],
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         if done.returncode:
             raise Failed("zt %s: %s" % (" ".join(words), done.stderr.strip()))

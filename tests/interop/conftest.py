@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Skips the interop tests, with the reason in print, where they cannot run; fails instead if ZT_NEED_INTEROP is set,
-# as it is in CI.
+# Skips the interop tests, with the reason in print, where they cannot run; fails instead if
+# ZT_NEED_INTEROP is set, as it is in CI.
 
 import os
 import subprocess
@@ -27,7 +27,9 @@ def reason():
     if why:
         return why
     fetch = subprocess.run(
-        ["sh", os.path.join(TOP, "tools", "fetch_libzt.sh"), client.LIBZT], capture_output=True, text=True
+        ["sh", os.path.join(TOP, "tools", "fetch_libzt.sh"), client.LIBZT],
+        capture_output=True,
+        text=True,
     )
     if fetch.returncode:
         return "libzt: " + fetch.stderr.strip()

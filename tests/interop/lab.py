@@ -1,9 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# A network on this machine for real nodes: hosts are network namespaces with one interface each on a bridge, with
-# private IPv4 and IPv6 addresses and no default route, so no packet can leave. Everything lives below one helper
-# process and is gone when that ends, whatever happens to the test. Works as root and as a user who may make user
-# namespaces. Knows nothing of ZeroTier.
+# A network on this machine for real nodes: hosts are network namespaces with one interface each on
+# a bridge, with private IPv4 and IPv6 addresses and no default route, so no packet can leave.
+# Everything lives below one helper process and is gone when that ends, whatever happens to the
+# test. Works as root and as a user who may make user namespaces. Knows nothing of ZeroTier.
 
 import os
 import shutil
@@ -20,7 +20,17 @@ def missing():
     for tool in TOOLS:
         if not shutil.which(tool, path=_path()):
             return "no '%s' (Debian: iproute2, util-linux, mount)" % tool
-    probe = _unshare() + ["ip", "link", "add", "ztprobe0", "type", "veth", "peer", "name", "ztprobe1"]
+    probe = _unshare() + [
+        "ip",
+        "link",
+        "add",
+        "ztprobe0",
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "ztprobe1",
+    ]
     done = subprocess.run(probe, capture_output=True, text=True, env=_env())
     if done.returncode:
         return "network namespaces are not possible here: %s" % done.stderr.strip()
@@ -69,15 +79,21 @@ class Lab:
         self.ip("link", "set", "br0", "up")
         for i, host in enumerate(self.hosts):
             self.ip("netns", "add", host)
-            self.ip("link", "add", "sw" + host, "type", "veth", "peer", "name", "eth0", "netns", host)
+            self.ip(
+                "link", "add", "sw" + host, "type", "veth", "peer", "name", "eth0", "netns", host
+            )
             self.ip("link", "set", "sw" + host, "master", "br0", "up")
             self.ip("-n", host, "link", "set", "lo", "up")
             self.ip("-n", host, "addr", "add", IPV4_NET + "%d/24" % (i + 1), "dev", "eth0")
-            self.ip("-n", host, "addr", "add", IPV6_NET + "%x/64" % (i + 1), "dev", "eth0", "nodad")
+            self.ip(
+                "-n", host, "addr", "add", IPV6_NET + "%x/64" % (i + 1), "dev", "eth0", "nodad"
+            )
             self.ip("-n", host, "link", "set", "eth0", "up")
 
     def ip(self, *args):
-        subprocess.run(self.enter + ["ip"] + list(args), check=True, capture_output=True, env=_env())
+        subprocess.run(
+            self.enter + ["ip"] + list(args), check=True, capture_output=True, env=_env()
+        )
 
     def ipv4(self, host):
         return IPV4_NET + "%d" % (self.hosts.index(host) + 1)
@@ -86,7 +102,9 @@ class Lab:
         return IPV6_NET + "%x" % (self.hosts.index(host) + 1)
 
     def isolate(self, *hosts):
-        """From now on these hosts reach the others but not one another; with none, everybody reaches everybody."""
+        """From now on these hosts reach the others but not one another; with none, everybody
+        reaches everybody.
+        """
         for host in self.hosts:
             state = "on" if host in hosts else "off"
             self.ip("link", "set", "dev", "sw" + host, "type", "bridge_slave", "isolated", state)

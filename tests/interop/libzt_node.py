@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# One real libzt node in this process, driven by JSON lines: a command per line on stdin, an answer per line on stdout
-# with the command's "id". Run it in a network namespace without a default route. It knows the C functions of libzt
-# 1.8.4 through ctypes and nothing of lib/zt.
+# One real libzt node in this process, driven by JSON lines: a command per line on stdin, an answer
+# per line on stdout with the command's "id". Run it in a network namespace without a default
+# route. It knows the C functions of libzt 1.8.4 through ctypes and nothing of lib/zt.
 #
 # usage: libzt_node.py LIBZT_DIR HOME PLANET PORT
 
@@ -15,7 +15,14 @@ import sys
 import threading
 import time
 
-STATUS = ("REQUESTING_CONFIGURATION", "OK", "ACCESS_DENIED", "NOT_FOUND", "PORT_ERROR", "CLIENT_TOO_OLD")
+STATUS = (
+    "REQUESTING_CONFIGURATION",
+    "OK",
+    "ACCESS_DENIED",
+    "NOT_FOUND",
+    "PORT_ERROR",
+    "CLIENT_TOO_OLD",
+)
 AF_INET, AF_INET6 = 2, 10
 SOCK_STREAM, SOCK_DGRAM = 1, 2
 ADDR_LEN = 46  # zts_*_str and zts_accept want their text buffers to be exactly this long
@@ -24,7 +31,9 @@ ADDR_LEN = 46  # zts_*_str and zts_accept want their text buffers to be exactly 
 def pattern(seed, n):
     """n bytes that both ends of a test can make for themselves; agent.py makes the same."""
     pages = (n + 4095) // 4096
-    out = b"".join(hashlib.sha512(b"%s %d" % (seed.encode(), i)).digest() * 64 for i in range(pages))
+    out = b"".join(
+        hashlib.sha512(b"%s %d" % (seed.encode(), i)).digest() * 64 for i in range(pages)
+    )
     return out[:n]
 
 
@@ -117,7 +126,11 @@ class Node:
             if time.monotonic() - began > timeout:
                 return {"online": False, "address": self.zts.address()}
             time.sleep(0.02)
-        return {"online": True, "address": self.zts.address(), "seconds": round(time.monotonic() - began, 2)}
+        return {
+            "online": True,
+            "address": self.zts.address(),
+            "seconds": round(time.monotonic() - began, 2),
+        }
 
     def do_status(self, nwid=None):
         answer = {"online": self.zts.online(), "address": self.zts.address()}
@@ -125,7 +138,9 @@ class Node:
             number = int(nwid, 16)
             answer["status"] = self.zts.status(number)
             answer["ready"] = self.zts.ready(number)
-            answer["ips"] = [ip for ip in (self.zts.ip(number, AF_INET), self.zts.ip(number, AF_INET6)) if ip]
+            answer["ips"] = [
+                ip for ip in (self.zts.ip(number, AF_INET), self.zts.ip(number, AF_INET6)) if ip
+            ]
         return answer
 
     def do_join(self, nwid):
@@ -144,17 +159,23 @@ class Node:
         return {}
 
     def do_tcp_accept(self, port, receive=0, receive_seed="", send=0, send_seed=""):
-        """Accept one connection, receive, then send; "good" tells whether the data was as expected."""
+        """Accept one connection, receive, then send; "good" tells whether the data was as
+        expected.
+        """
         remote = ctypes.create_string_buffer(ADDR_LEN)
         number = ctypes.c_uint16()
-        fd = self.zts.call("zts_accept", self.listening[port], remote, ADDR_LEN, ctypes.byref(number))
+        fd = self.zts.call(
+            "zts_accept", self.listening[port], remote, ADDR_LEN, ctypes.byref(number)
+        )
         got = self.zts.read_exactly(fd, receive)
         self.zts.write_all(fd, pattern(send_seed, send))
         self.finish(fd)
         good = got == pattern(receive_seed, receive)
         return {"from": remote.value.decode(), "received": len(got), "sent": send, "good": good}
 
-    def do_tcp_connect(self, ip, port, send=0, send_seed="", receive=0, receive_seed="", timeout=60):
+    def do_tcp_connect(
+        self, ip, port, send=0, send_seed="", receive=0, receive_seed="", timeout=60
+    ):
         """Connect, send, then receive."""
         began = time.monotonic()
         while True:

@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The smallest proof that a real node accepts ours: a Node of lib/zt as the planet's only root on plain UDP sockets in
-# one namespace, a libzt node in another. Prints ONLINE or what was dropped. Run it by hand; the tests use the
-# command line instead.
+# The smallest proof that a real node accepts ours: a Node of lib/zt as the planet's only root on
+# plain UDP sockets in one namespace, a libzt node in another. Prints ONLINE or what was dropped.
+# Run it by hand; the tests use the command line instead.
 #
 # usage: smoke_root.py                       makes the lab and runs both
 #        smoke_root.py serve HOME IP4 IP6    (in the namespace) our root
@@ -80,13 +80,16 @@ def serve(home, *ips):
         due = root.process_background_tasks(_compat.ticks_ms())
         if os.path.exists(os.path.join(home, "dump")):
             os.unlink(os.path.join(home, "dump"))
-            print(json.dumps({"drops": str(getattr(root, "drops", None))}), file=sys.stderr, flush=True)
+            print(
+                json.dumps({"drops": str(getattr(root, "drops", None))}),
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def main():
     import client
     import lab
-
     from zt import identity, world
 
     reason = lab.missing()
@@ -103,7 +106,14 @@ def main():
             f.write(make_planet(world, ident, ends))
         with open(os.path.join(folder, "identity.secret"), "w") as f:
             f.write(ident.text(True))
-        argv = [sys.executable, os.path.abspath(__file__), "serve", folder, net.ipv4("root"), net.ipv6("root")]
+        argv = [
+            sys.executable,
+            os.path.abspath(__file__),
+            "serve",
+            folder,
+            net.ipv4("root"),
+            net.ipv6("root"),
+        ]
         net.popen("root", argv)
         time.sleep(1)
         peer = client.Libzt(net, "peer", os.path.join(folder, "peer"), planet)
@@ -117,7 +127,9 @@ def main():
 def make_planet(world, ident, ends):
     """A planet with one root, signed by that root's own key."""
     now = int(time.time() * 1000).to_bytes(8, "big")
-    made = world.World.make(world.PLANET, os.urandom(8), now, ident.private, ident.public, [(ident, ends)])
+    made = world.World.make(
+        world.PLANET, os.urandom(8), now, ident.private, ident.public, [(ident, ends)]
+    )
     return made.pack()
 
 

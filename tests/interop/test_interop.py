@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Our root, controller and node with real libzt 1.8.4 nodes, each on a host of its own: admission to a private
-# network, TCP and UDP relayed and direct, restarts. What the switch counts proves which way the data went.
+# Our root, controller and node with real libzt 1.8.4 nodes, each on a host of its own: admission
+# to a private network, TCP and UDP relayed and direct, restarts. What the switch counts proves
+# which way the data went.
 
 import os
 import subprocess
@@ -27,7 +28,16 @@ class World:
         zt("id", "new", "--out", str(home))
         ends = "%s/%d,%s/%d" % (net.ipv4("root"), client.PORT, net.ipv6("root"), client.PORT)
         root = "%s@%s" % (home / "identity.secret", ends)
-        zt("planet", "new", "--root", root, "--keys", str(folder / "keys"), "--out", str(self.planet))
+        zt(
+            "planet",
+            "new",
+            "--root",
+            root,
+            "--keys",
+            str(folder / "keys"),
+            "--out",
+            str(self.planet),
+        )
         if root_kind == "libzt":
             os.unlink(home / "identity.public")
             self.root = Libzt(net, "root", home, self.planet)
@@ -37,7 +47,14 @@ class World:
         self.controller = Run(net, "control", folder / "control", self.planet, "--controller")
         self.controller.wait("online", 30)
         made = self.controller.zt(
-            "network", "new", "--name", "lab", "--pool", "10.99.0.1-10.99.0.200", "--route", "10.99.0.0/24"
+            "network",
+            "new",
+            "--name",
+            "lab",
+            "--pool",
+            "10.99.0.1-10.99.0.200",
+            "--route",
+            "10.99.0.0/24",
         )
         self.nwid = made["id"]
 
@@ -57,7 +74,9 @@ def zt(*words):
 
 @pytest.fixture(params=ROOTS)
 def pair(request, tmp_path):
-    """(world, our node, libzt node), both nodes online, not joined, unable to reach one another directly."""
+    """(world, our node, libzt node), both nodes online, not joined, unable to reach one another
+    directly.
+    """
     with Lab("root", "control", "first", "second") as net:
         world = World(net, tmp_path, request.param)
         net.isolate("first", "second")
@@ -74,7 +93,10 @@ def admit(world, *nodes):
         node.join(world.nwid)
 
     def members():
-        return {m["address"]: m["authorized"] for m in world.controller.zt("member", "list", world.nwid)}
+        return {
+            m["address"]: m["authorized"]
+            for m in world.controller.zt("member", "list", world.nwid)
+        }
 
     wanted = {node.address: False for node in nodes}
     wait_for("all have asked", lambda: members() == wanted, 30)
@@ -94,9 +116,18 @@ def admit(world, *nodes):
 def tcp(server, client_node, ip, port, size=MIB):
     """`size` checked bytes each way over one connection."""
     server.call("tcp_listen", port=port)
-    accepted = server.begin("tcp_accept", port=port, receive=size, receive_seed="up", send=size, send_seed="down")
+    accepted = server.begin(
+        "tcp_accept", port=port, receive=size, receive_seed="up", send=size, send_seed="down"
+    )
     answer = client_node.call(
-        "tcp_connect", ip=ip, port=port, send=size, send_seed="up", receive=size, receive_seed="down", timeout=60
+        "tcp_connect",
+        ip=ip,
+        port=port,
+        send=size,
+        send_seed="up",
+        receive=size,
+        receive_seed="down",
+        timeout=60,
     )
     assert answer["received"] == size and answer["good"], answer
     answer = accepted()
@@ -111,7 +142,9 @@ def udp(server, client_node, ip, port):
 
 
 def both_ways(world, first, second, ips, port, size=MIB):
-    """TCP and UDP with each of the two as the one that begins; bytes that went through the root meanwhile."""
+    """TCP and UDP with each of the two as the one that begins; bytes that went through the root
+    meanwhile.
+    """
     before = world.through_root()
     tcp(first, second, ips[0], port, size)
     tcp(second, first, ips[1], port + 1, size)
@@ -144,7 +177,8 @@ def test_private_network_relayed_then_direct_and_restarts(pair):
     assert both_ways(world, ours, theirs, ips, 7010) < MIB // 4
     assert ours.path(theirs.address) == "direct"
 
-    # Our node comes back from its state alone: same address, network and IP without being told to join.
+    # Our node comes back from its state alone: same address, network and IP without being told to
+    # join.
     ours.stop()
     address = ours.address
     ours.start()

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Checker for a whole exchange of three nodes: every datagram is put together, opened, compared and parsed to its
-# last byte; the planet that travels in it takes the place of the old one.
+# Checker for a whole exchange of three nodes: every datagram is put together, opened, compared and
+# parsed to its last byte; the planet that travels in it takes the place of the old one.
 
 from harness import NotBuilt, need, same
 
@@ -43,7 +43,6 @@ def datagram(d, people, joiner):
     import dissect
     import oracle
     import wire
-
     from zt import packet
 
     data = unhex(d["datagram"])
@@ -69,7 +68,11 @@ def datagram(d, people, joiner):
             clear = oracle.opened(people[whole[13:18]].agree(people[whole[8:13]]), whole)
             dissect.packet(clear[0] & 31, wire.decompressed(clear)[1:])
         elif clear:
-            same("verb", dissect.name(dissect.packet(clear[0] & 31, wire.decompressed(clear)[1:])), d["verb"])
+            same(
+                "verb",
+                dissect.name(dissect.packet(clear[0] & 31, wire.decompressed(clear)[1:])),
+                d["verb"],
+            )
         raise NotBuilt("conversation[suite %d]" % packet.suite(whole))
     key = people[whole[13:18]].agree(people[whole[8:13]])
     clear = wire.opened(key, whole)

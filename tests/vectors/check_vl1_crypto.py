@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Checkers for the primitives: hash, agreement, signature, stream cipher, authenticator, decompression.
+# Checkers for the primitives: hash, agreement, signature, stream cipher, authenticator,
+# decompression.
 
 from harness import need, run, same
 
@@ -100,7 +101,10 @@ def check_salsa20(cases, document):
 def check_poly1305(cases, document):
     crypto = need("zt.crypto")
     return run(
-        cases, lambda c: same("tag", crypto.poly1305(unhex(c["key"]), unhex(c["message"])), unhex(c["tag"]))
+        cases,
+        lambda c: same(
+            "tag", crypto.poly1305(unhex(c["key"]), unhex(c["message"])), unhex(c["tag"])
+        ),
     )
 
 

@@ -59,7 +59,8 @@ def check_identity_checks(cases, document):
         except ValueError:
             same("parses", False, c["parses"])
             return
-        # The reference takes any character as a hex digit and finds out at validation; refusing earlier is as good.
+        # The reference takes any character as a hex digit and finds out at validation; refusing
+        # earlier is as good.
         same("parses", True, c["parses"])
         same("valid", ident.validate(), c["valid"])
 

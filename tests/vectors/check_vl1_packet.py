@@ -64,6 +64,7 @@ def check_hello(cases, document):
     def check(c):
         wire, crypto, packet = tools("hello", 0)
         import dissect
+
         inet = need("zt.inet")
         key, data = unhex(c["key"]), unhex(c["wire"])
         clear = unhex(c["clear_packet_before_mac"])
@@ -118,6 +119,7 @@ def received_by_a_node(c, data, people):
 def check_ok_hello(cases, document):
     def check(c):
         import dissect
+
         inet = need("zt.inet")
         crypto = need("zt.crypto")
         import wire
@@ -129,9 +131,15 @@ def check_ok_hello(cases, document):
         same("timestamp", f["timestamp"], c["hello_timestamp"])
         same("proto", f["proto"], c["proto"])
         same("version", f["version"], c["version"])
-        same("external", inet.text(*f["external"]) if f["external"] else None, c["external_address"] or None)
+        same(
+            "external",
+            inet.text(*f["external"]) if f["external"] else None,
+            c["external_address"] or None,
+        )
         named = {w["name"]: unhex(w["serialized"]) for w in document["worlds"]}
-        same("worlds", [w.pack() for w in p.worlds], [named.get(w) or unhex(w) for w in c["worlds"]])
+        same(
+            "worlds", [w.pack() for w in p.worlds], [named.get(w) or unhex(w) for w in c["worlds"]]
+        )
         if c["suite"] not in wire.SUITES:
             # The fields above are checked; only this cipher's armor does not exist yet.
             return
@@ -159,7 +167,12 @@ def check_fragmentation(cases, document):
         for i in range(1, total):
             n = packet.fragment(whole, i, total, len(whole), out, mtu)
             same("fragment %d" % i, bytes(out[:n]), datagrams[i])
-        for order in (datagrams, datagrams[::-1], datagrams[1:] + datagrams[:1], datagrams[:1] + datagrams):
+        for order in (
+            datagrams,
+            datagrams[::-1],
+            datagrams[1:] + datagrams[:1],
+            datagrams[:1] + datagrams,
+        ):
             joiner = wire.Joiner()
             done = [d for d in (joiner.add(d) for d in order) if d is not None]
             same("reassembled", done, [whole])

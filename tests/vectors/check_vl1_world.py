@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Checkers for physical addresses, worlds, their update rule, the built-in planet and the peer cache.
+# Checkers for physical addresses, worlds, their update rule, the built-in planet and the peer
+# cache.
 
 from harness import need, run, same
 
@@ -41,7 +42,8 @@ def check_fields(world, c, w):
     same("id", bytes(w.id), be8(c["id"]))
     same("timestamp", bytes(w.timestamp), be8(c["timestamp"]))
     roots = [
-        {"identity": i.text(), "endpoints": [inet.text(*e) for e in ends if e is not None]} for i, ends in w.roots
+        {"identity": i.text(), "endpoints": [inet.text(*e) for e in ends if e is not None]}
+        for i, ends in w.roots
     ]
     same("roots", roots, c["roots"])
 
@@ -59,7 +61,11 @@ def check_worlds(cases, document):
         same("signed message", w.signed_message(), unhex(c["signed_message"]))
         same("next signer", bytes(w.update_key), unhex(c["updates_must_be_signed_by"]))
         public = unhex(c["signing_public_key"])
-        same("signature", crypto.verify(public, unhex(c["signed_message"]), bytes(w.signature)), True)
+        same(
+            "signature",
+            crypto.verify(public, unhex(c["signed_message"]), bytes(w.signature)),
+            True,
+        )
         made = crypto.sign(unhex(c["signing_private_key"]), public, w.signed_message())
         same("signing", made, bytes(w.signature))
 
@@ -94,7 +100,11 @@ def check_default_planet(case, document):
 
 def built_in_planet():
     """The planet that the program carries, wherever it keeps it."""
-    for module, name in (("zt.planet", "DEFAULT"), ("zt.world", "DEFAULT_PLANET"), ("zt.world", "DEFAULT")):
+    for module, name in (
+        ("zt.planet", "DEFAULT"),
+        ("zt.world", "DEFAULT_PLANET"),
+        ("zt.world", "DEFAULT"),
+    ):
         try:
             return bytes(getattr(__import__(module, fromlist=[name]), name))
         except (ImportError, AttributeError):

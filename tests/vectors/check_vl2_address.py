@@ -79,7 +79,12 @@ def check_ndp_emulation(cases, document):
         to = mac.parse(c["to"])
         reply = None
         # Which frames are looked at is the tap's decision (VL2 1.4); the rest is the codec's.
-        if int(c["flags"], 16) & 4 and to[0] & 1 and to != mac.BROADCAST and c["ethertype"] == 0x86DD:
+        if (
+            int(c["flags"], 16) & 4
+            and to[0] & 1
+            and to != mac.BROADCAST
+            and c["ethertype"] == 0x86DD
+        ):
             reply = mac.ndp_emulate(nwid, me, ips, unhex(c["frame"]))
         got = []
         if reply:

@@ -25,7 +25,16 @@ def check_fields(c, got):
 
     same("nwid", got.nwid, unhex(c["nwid"]))
     same("timestamp", got.timestamp, be8(c["timestamp"]))
-    for name in ("ctmd", "revision", "mtu", "multicast_limit", "type", "name", "sso_version", "sso_enabled"):
+    for name in (
+        "ctmd",
+        "revision",
+        "mtu",
+        "multicast_limit",
+        "type",
+        "name",
+        "sso_version",
+        "sso_enabled",
+    ):
         same(name, getattr(got, name), c[name])
     same("public", bool(got.public), c["type"] == 1)
     same("issued to", got.issued_to, unhex(c["issued_to"]))
@@ -35,7 +44,12 @@ def check_fields(c, got):
     roles = ["%06x%s" % (roles, address.hex()) for address, roles in got.specialists]
     same("specialists", roles, c["specialists"])
     routes = [
-        {"target": ip(r[:2]), "via": ip((r[2], 0)) if r[2] else None, "flags": r[3], "metric": r[4]}
+        {
+            "target": ip(r[:2]),
+            "via": ip((r[2], 0)) if r[2] else None,
+            "flags": r[3],
+            "metric": r[4],
+        }
         for r in got.routes
     ]
     same("routes", routes, [dict(r, via=via(r["via"])) for r in c["routes"]])
@@ -44,8 +58,13 @@ def check_fields(c, got):
     same("rule count", len(rulesjson.to_json(bytes(got.rules))), c["rule_count"])
     if "rules" in c:
         same("readable rules", readable(rulesjson, bytes(got.rules)), c["rules"])
-    count = [{"id": x.id, "rule_count": len(rulesjson.to_json(bytes(x.rules)))} for x in got.capabilities]
-    same("capabilities", count, [{k: x[k] for k in ("id", "rule_count")} for x in c["capabilities"]])
+    count = [
+        {"id": x.id, "rule_count": len(rulesjson.to_json(bytes(x.rules)))}
+        for x in got.capabilities
+    ]
+    same(
+        "capabilities", count, [{k: x[k] for k in ("id", "rule_count")} for x in c["capabilities"]]
+    )
     same("tags", [{"id": t.id, "value": t.value} for t in got.tags], c["tags"])
     coos = [{"id": x.id, "things": len(x.things)} for x in got.coos]
     same("ownerships", coos, c["certificates_of_ownership"])
@@ -127,7 +146,9 @@ def check_config_chunks(cases, document):
         nwid = unhex(document["network_id"])
         bodies = [body_of(p)[0] for p in c["packets"]]
         first = netconf.Chunk.unpack(bodies[0], 0)
-        member = fakehost.Member(document, document["network_id"], name=unhex(c["packets"][0]["dest"]))
+        member = fakehost.Member(
+            document, document["network_id"], name=unhex(c["packets"][0]["dest"])
+        )
         controller = member.host.identity_of(nwid[:5])
         made = netconf.pack_chunks(controller, nwid, unhex(c["dictionary"]), first.update_id)
         same("chunks", sorted(bytes(m) for m in made), sorted(bodies))
@@ -136,7 +157,9 @@ def check_config_chunks(cases, document):
             body, solicited = body_of(packet)
             if solicited:
                 same("in re", packet["payload"][2:18], c["request_packet_id"])
-            got = member.net.request.chunk(member.now, nwid[:5], bytes(8), memoryview(body), solicited)
+            got = member.net.request.chunk(
+                member.now, nwid[:5], bytes(8), memoryview(body), solicited
+            )
             same("update id", got or bytes(8), unhex(step["returns_update_id"]))
         same("applied", member.net.config is not None, c["applied"])
         if c["applied"]:
@@ -152,7 +175,9 @@ def check_config_chunk_accept(cases, document):
         member = fakehost.Member(document, document["network_id"])
         body = memoryview(unhex(c["chunk"]))
         try:
-            got = member.net.request.chunk(member.now, unhex(c["source"]), unhex(c["packet_id"]), body, True)
+            got = member.net.request.chunk(
+                member.now, unhex(c["source"]), unhex(c["packet_id"]), body, True
+            )
         except ValueError:
             got = None
         same("update id", got or bytes(8), unhex(c["returns_update_id"]))
@@ -207,14 +232,22 @@ def check_config_error(cases, document):
             member = fakehost.Member(document, body[:8].hex(), name=unhex(packet["dest"]))
             wanted = STATUS[code]
             # Anybody else's refusal means nothing.
-            stranger = next(a for a in member.host.people if a not in (body[:5], member.host.address))
+            stranger = next(
+                a for a in member.host.people if a not in (body[:5], member.host.address)
+            )
             member.receive(stranger, packet["verb"], bytes(8), payload)
-            same("status after a stranger's", member.net.status, const.NET_REQUESTING_CONFIGURATION)
+            same(
+                "status after a stranger's", member.net.status, const.NET_REQUESTING_CONFIGURATION
+            )
             member.receive(body[:5], packet["verb"], bytes(8), payload)
             same("status", const.NET_STATUS_NAMES[member.net.status], wanted)
             if code == 9 and len(body) > 10:
                 said = netconf.parse_error_auth(body)
-                same("url", said["url"].encode(), need("zt.dictionary").Dictionary(body[10:]).get("aU") or b"")
+                same(
+                    "url",
+                    said["url"].encode(),
+                    need("zt.dictionary").Dictionary(body[10:]).get("aU") or b"",
+                )
                 same("kept", member.net.authentication, said)
 
     return run(cases, check, "name")

@@ -38,7 +38,9 @@ class Run:
         self.next_random = b""
         owner = self.people[document["identities"]["controller"]["address"]]
         self.out = Out()
-        self.c = controller.Controller(owner, store.MemoryStore(), lambda: self.wall, self.random, self.out)
+        self.c = controller.Controller(
+            owner, store.MemoryStore(), lambda: self.wall, self.random, self.out
+        )
         self.count = 0
 
     def random(self, n):
@@ -59,7 +61,9 @@ class Run:
         nwid, address = unhex(step["network_id"]), unhex(step["address"])
         record = self.c.db.members.get(nwid, {}).get(address)
         if record is None:
-            record = need("zt.controller.fields").new_member(step["network_id"], step["address"], self.wall)
+            record = need("zt.controller.fields").new_member(
+                step["network_id"], step["address"], self.wall
+            )
         self.c.db.save_member(nwid, address, dict(record, **step["fields"]))
 
     def request(self, step):
@@ -68,13 +72,21 @@ class Run:
         for want in step["result"]:
             if "config" in want:
                 self.wall = want["config"]["timestamp"]
-        packet_id = unhex(step["result"][0]["request_packet_id"]) if step["result"] else bytes(7) + b"\x01"
+        packet_id = (
+            unhex(step["result"][0]["request_packet_id"]) if step["result"] else bytes(7) + b"\x01"
+        )
         self.events()
-        self.c.request(self.now, nwid, self.people[step["from"]], packet_id, unhex(step["metadata"]))
+        self.c.request(
+            self.now, nwid, self.people[step["from"]], packet_id, unhex(step["metadata"])
+        )
         events = [e for e in self.events() if e[2] is not None]
         same("answers", len(events), len(step["result"]))
         for (kind, dest, ident, what), want in zip(events, step["result"]):
-            same("answer", (kind, dest.hex(), bytes(ident).hex()), (want["event"], want["dest"], want["request_packet_id"]))
+            same(
+                "answer",
+                (kind, dest.hex(), bytes(ident).hex()),
+                (want["event"], want["dest"], want["request_packet_id"]),
+            )
             if kind == "error":
                 same("code", what, CODES[want["code"]])
             else:
@@ -89,9 +101,14 @@ class Run:
         owner = self.people[nwid[:5].hex()]
         text = None
         for raw in chunks:
-            _, _, text = assembler.add(netconf.Chunk.unpack(bytes(raw), 0), nwid[:5], bytes(8), owner)
+            _, _, text = assembler.add(
+                netconf.Chunk.unpack(bytes(raw), 0), nwid[:5], bytes(8), owner
+            )
         if text != unhex(want["dictionary"]):
-            keys = need("zt.dictionary").Dictionary(text), need("zt.dictionary").Dictionary(unhex(want["dictionary"]))
+            keys = (
+                need("zt.dictionary").Dictionary(text),
+                need("zt.dictionary").Dictionary(unhex(want["dictionary"])),
+            )
             for key in "v nwid ts ctmd r id f ml t n mtu C CAP TAG COO S RT I R DNS".split():
                 same("key " + key, keys[0].get(key), keys[1].get(key))
             same("dictionary", text, unhex(want["dictionary"]))

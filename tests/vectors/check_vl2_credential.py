@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Checkers for credentials: fields, bytes, signatures in both directions, agreement of certificates.
+# Checkers for credentials: fields, bytes, signatures in both directions, agreement of
+# certificates.
 
 from harness import need, run, same
 
@@ -32,7 +33,9 @@ def parsed(kind, c):
 
 
 def signed_again(kind, c, got, identity_of):
-    """Signing is deterministic: the same bytes must come out when the file says that the signature is good."""
+    """Signing is deterministic: the same bytes must come out when the file says that the signature
+    is good.
+    """
     signer = identity_of(unhex(c["signed_by"]))
     if c["verify"] and signer:
         again, _ = kind.unpack(unhex(c["serialized"]), 0)
@@ -164,7 +167,10 @@ def check_capability(cases, document):
         same("rules", bytes(got.rules), unhex(c["rules_bin"]))
         same("readable", readable(rulesjson, bytes(got.rules)), c["rules"])
         same("longest chain", got.max_chain, c["max_custody_chain_length"])
-        chain = [{"to": to.hex(), "from": by.hex(), "signature": sig.hex()} for to, by, sig in got.custody]
+        chain = [
+            {"to": to.hex(), "from": by.hex(), "signature": sig.hex()}
+            for to, by, sig in got.custody
+        ]
         same("custody", chain, c["custody"])
         # The reference's code 0 is good, -1 is bad.
         verdict(credential, got, identity_of, c["verify"] == 0)

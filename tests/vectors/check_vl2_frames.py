@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Checkers for members at work: who is admitted, frames out of and into the tap, groups, rules. What a case takes for
-# granted but does not say (who is in a group, which route was learned) is read from what it expects.
+# Checkers for members at work: who is admitted, frames out of and into the tap, groups, rules.
+# What a case takes for granted but does not say (who is in a group, which route was learned) is
+# read from what it expects.
 
 from harness import need, run, same
 
@@ -38,8 +39,16 @@ def check_membership(cases, document):
             source = unhex(step.get("sent_from", step["peer"]))
             got = member.net.credential(member.now, item, source)
             same("step %d" % i, membership.RESULTS[got], step["result"])
-            same("step %d forwarded" % i, as_set(member.host.take()), as_set(step.get("forwarded", [])))
-            same("step %d allowed" % i, member.allowed(unhex(step["peer"])), step["peer_allowed_after"])
+            same(
+                "step %d forwarded" % i,
+                as_set(member.host.take()),
+                as_set(step.get("forwarded", [])),
+            )
+            same(
+                "step %d allowed" % i,
+                member.allowed(unhex(step["peer"])),
+                step["peer_allowed_after"],
+            )
 
     return run(cases, check, "name")
 
@@ -81,7 +90,9 @@ def check_local_ethernet(cases, document):
         expected = c["packets"]
         nwid = unhex(document["network_id"])
         roots = {unhex(p["dest"]) for p in expected if p["verb"] == LIKE} - {nwid[:5]}
-        member = fakehost.Member(document, document["network_id"], c["config"], roots=sorted(roots))
+        member = fakehost.Member(
+            document, document["network_id"], c["config"], roots=sorted(roots)
+        )
         to, source = mac.parse(c["to"]), mac.parse(c["from"])
         config = member.net.config
         known_members(member, expected, ())
@@ -89,12 +100,24 @@ def check_local_ethernet(cases, document):
         behind = to[0] != mac.first_octet(nwid) and not to[0] & 1
         if behind and len(extended) == 1 and len(config.active_bridges) > 1:
             member.net.learn_route(to, unhex(extended[0]["dest"]))
-        member.vl2.tap_frame(member.now, nwid, source, to, c["ethertype"], memoryview(unhex(c["frame"])))
-        sent = [p for p in member.host.take() if p["verb"] != GATHER or unhex(p["dest"]) not in roots]
+        member.vl2.tap_frame(
+            member.now, nwid, source, to, c["ethertype"], memoryview(unhex(c["frame"]))
+        )
+        sent = [
+            p for p in member.host.take() if p["verb"] != GATHER or unhex(p["dest"]) not in roots
+        ]
         same("packets", as_set(sent), as_set(expected))
         for dest in {p["dest"] for p in sent}:  # to each recipient, credentials come before frames
-            order = [p["verb"] for p in sent if p["dest"] == dest and p["verb"] in (6, 7, CREDENTIALS, MULTICAST)]
-            same("order", order, [p["verb"] for p in expected if p["dest"] == dest and p["verb"] in set(order)])
+            order = [
+                p["verb"]
+                for p in sent
+                if p["dest"] == dest and p["verb"] in (6, 7, CREDENTIALS, MULTICAST)
+            ]
+            same(
+                "order",
+                order,
+                [p["verb"] for p in expected if p["dest"] == dest and p["verb"] in set(order)],
+            )
         same("looped back", member.host.frames, c["looped_back"])
 
     return run(cases, check, "name")
@@ -170,7 +193,9 @@ def check_multicast_like(case, document):
             config.flags = 2 if broadcast in keys else 0
             member.apply(config)
             for key in reversed([k for k in keys if k != broadcast]):
-                member.vl2.subscribe(member.now, member.nwid, key[8:14], int.from_bytes(key[14:], "big"))
+                member.vl2.subscribe(
+                    member.now, member.nwid, key[8:14], int.from_bytes(key[14:], "big")
+                )
             member.host.take()
             dest = unhex(p["dest"])
             member.net.like(member.now, member.net.member(member.now, dest))
@@ -202,11 +227,17 @@ def check_multicast_gather_reply(case, document):
 
 
 class Remote:
-    """The record of a member whose credentials are all verified; valid are those near the configuration's time."""
+    """The record of a member whose credentials are all verified; valid are those near the
+    configuration's time.
+    """
 
     def __init__(self, config, credentials):
         credential = need("zt.credential")
-        kinds = {"tag": credential.Tag, "capability": credential.Capability, "coo": credential.Ownership}
+        kinds = {
+            "tag": credential.Tag,
+            "capability": credential.Capability,
+            "coo": credential.Ownership,
+        }
         now = int.from_bytes(config.timestamp, "big")
         self.found = {"tag": [], "capability": [], "coo": []}
         for c in credentials:
@@ -254,7 +285,8 @@ def check_rule_eval(cases, document):
             {
                 "dest": bytes(dest).hex(),
                 "verb": 7,
-                "payload": "%s%02x%s%s%04x%s" % (head[0], flags, head[1], head[2], c["ethertype"], frame[:n].hex()),
+                "payload": "%s%02x%s%s%04x%s"
+                % (head[0], flags, head[1], head[2], c["ethertype"], frame[:n].hex()),
             }
             for dest, flags, n in whole.copies
         ]

@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Takes a clear packet of any verb apart to its last byte with the codecs of lib/zt, and gives back what must hold
-# beyond its form: the signed things in it. Raises ValueError where a byte is missing or left over. Test code: the
-# node itself reads only what it needs.
+# Takes a clear packet of any verb apart to its last byte with the codecs of lib/zt, and gives back
+# what must hold beyond its form: the signed things in it. Raises ValueError where a byte is
+# missing or left over. Test code: the node itself reads only what it needs.
 
 from zt import const, inet
 from zt.identity import Identity
@@ -38,7 +38,9 @@ class Reader:
 
 
 class Packet:
-    """Verb, fields, and the signed objects found: `signed` holds COMs and so on, `chunks`, `worlds`, `identities`."""
+    """Verb, fields, and the signed objects found: `signed` holds COMs and so on, `chunks`,
+    `worlds`, `identities`.
+    """
 
     def __init__(self, verb):
         self.verb = verb
@@ -312,7 +314,9 @@ NAMES = {v: k[5:] for k, v in vars(const).items() if k.startswith("VERB_")}
 
 
 def packet(verb, payload):
-    """A Packet from a verb number and the clear, decompressed bytes after it; ValueError if not all is understood."""
+    """A Packet from a verb number and the clear, decompressed bytes after it; ValueError if not
+    all is understood.
+    """
     if verb not in VERBS:
         raise ValueError("unknown verb %d" % verb)
     p = Packet(verb)

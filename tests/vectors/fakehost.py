@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What VL2 needs from its host (docs/internals.md), with everything it sends kept in lists, and one joined network
-# on it in the state that a vector case describes.
+# What VL2 needs from its host (docs/internals.md), with everything it sends kept in lists, and one
+# joined network on it in the state that a vector case describes.
 
 from harness import need
 
@@ -21,7 +21,9 @@ class Host:
         for p in people.values():
             ident = identity.Identity.parse(p["secret"])
             self.people[ident.address] = ident
-        self.identity = self.people[unhex(people[name]["address"])] if name in people else self.people[name]
+        self.identity = (
+            self.people[unhex(people[name]["address"])] if name in people else self.people[name]
+        )
         self.address = self.identity.address
         self.limits = need("zt.limits").Limits("unix", **limits)
         self.wall = document.get("base_timestamp", 0)
@@ -116,7 +118,9 @@ class Member:
             return
         controller = self.host.identity_of(self.nwid[:5])
         window = int.from_bytes(mine.signed_message()[16:24], "big")
-        com = credential.COM.issue(self.nwid, self.host.identity_of(address), mine.timestamp, window)
+        com = credential.COM.issue(
+            self.nwid, self.host.identity_of(address), mine.timestamp, window
+        )
         com.sign(controller)
         self.net.credential(self.now, com, address)
 
@@ -133,7 +137,9 @@ class Member:
 
         body = memoryview(bytearray(payload))
         if verb == 2:
-            self.vl2.error(self.now, source, payload[0], bytes(payload[1:9]), payload[9], body[10:])
+            self.vl2.error(
+                self.now, source, payload[0], bytes(payload[1:9]), payload[9], body[10:]
+            )
             return None, replies
         if verb == 3:
             self.vl2.ok(self.now, source, payload[0], bytes(payload[1:9]), body[9:])

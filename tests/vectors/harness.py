@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Finds the checker of each vector group, runs it over the cases of a file, and keeps score. A case passes, fails, or
-# is not built; what nobody checks is not built. Knows nothing of the protocol.
+# Finds the checker of each vector group, runs it over the cases of a file, and keeps score. A case
+# passes, fails, or is not built; what nobody checks is not built. Knows nothing of the protocol.
 
 import glob
 import importlib
@@ -14,7 +14,9 @@ CONTEXT = ()
 
 
 class NotBuilt(Exception):
-    """The module or cipher that a case needs does not exist; the text is what to call it in the closing line."""
+    """The module or cipher that a case needs does not exist; the text is what to call it in the
+    closing line.
+    """
 
 
 def need(name):
@@ -41,7 +43,9 @@ def _show(value):
 
 
 def run(cases, check, label=None):
-    """Yield (name, None, text of failure, or NotBuilt) for each case; check(case) raises what is wrong."""
+    """Yield (name, None, text of failure, or NotBuilt) for each case; check(case) raises what is
+    wrong.
+    """
     for i, case in enumerate(cases):
         name = str(i)
         if label:
@@ -84,7 +88,13 @@ class _Source:
         s = self.score
         names = ", ".join(sorted(s.not_built))
         count = sum(s.not_built.values())
-        return "%s: %d passed, %d failed, %d not built: %s" % (self.name, s.passed, s.failed, count, names)
+        return "%s: %d passed, %d failed, %d not built: %s" % (
+            self.name,
+            s.passed,
+            s.failed,
+            count,
+            names,
+        )
 
     def count(self, group, results):
         """Add a checker's results to the score; the list of failures."""
@@ -120,7 +130,9 @@ class Source(_Source):
     def groups(self):
         if self.problem:
             return ["(unreadable)"]
-        return [k for k, v in self.document.items() if isinstance(v, (dict, list)) and k not in CONTEXT]
+        return [
+            k for k, v in self.document.items() if isinstance(v, (dict, list)) and k not in CONTEXT
+        ]
 
     def check(self, group):
         """Run one group; the list of failures, or None when all of it is not built."""

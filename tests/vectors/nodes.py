@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# A Node of lib/zt on nothing: no sockets, a clock that tests move, everything it sends kept in a list.
+# A Node of lib/zt on nothing: no sockets, a clock that tests move, everything it sends kept in a
+# list.
 
 from harness import need
 

@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Cipher suite 3 (AES-GMAC-SIV) out of pycryptodome's AES, for the tests alone: lib/zt does not have it yet, but the
-# packets of real nodes are full of it, and what is in them tests the codecs. A case opened this way still counts as
-# not built.
+# Cipher suite 3 (AES-GMAC-SIV) out of pycryptodome's AES, for the tests alone: lib/zt does not
+# have it yet, but the packets of real nodes are full of it, and what is in them tests the codecs.
+# A case opened this way still counts as not built.
 
 import hashlib
 import hmac
@@ -21,7 +21,14 @@ def available():
 
 def kbkdf(key48, label, context, iteration):
     """48 bytes derived from a session key (VL1 2.6)."""
-    message = iteration.to_bytes(4, "big") + b"ZT" + label + b"\0" + bytes([context]) + b"\x00\x00\x01\x80"
+    message = (
+        iteration.to_bytes(4, "big")
+        + b"ZT"
+        + label
+        + b"\0"
+        + bytes([context])
+        + b"\x00\x00\x01\x80"
+    )
     return hmac.new(key48, message, hashlib.sha384).digest()
 
 

@@ -1,8 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Checks a capture of real nodes with their identities in hand: every packet authentic, put together, opened and
-# parsed to its last byte, every signature good, and the configurations in it those that the controller was told to
-# give. What the recording holds comes from its folder, nothing from here.
+# Checks a capture of real nodes with their identities in hand: every packet authentic, put
+# together, opened and parsed to its last byte, every signature good, and the configurations in it
+# those that the controller was told to give. What the recording holds comes from its folder,
+# nothing from here.
 
 import glob
 import json
@@ -13,7 +14,6 @@ import oracle
 import pcap
 import wire
 from harness import NotBuilt, need, same
-
 from zt import const, packet
 
 
@@ -53,8 +53,9 @@ class Recording:
     def summary(self):
         verbs = ", ".join("%s %d" % (k, self.names[k]) for k in sorted(self.names))
         return (
-            "%s: %d packets opened by lib/zt and parsed; %d under a cipher it does not have, %d of those opened by the"
-            " tests' own and parsed; %d later fragments, %d other datagrams; %d signatures good\n  %s"
+            "%s: %d packets opened by lib/zt and parsed; %d under a cipher it does not have, %d of"
+            " those opened by the tests' own and parsed; %d later fragments, %d other datagrams;"
+            " %d signatures good\n  %s"
         ) % (
             self.folder,
             self.opened,
@@ -190,7 +191,10 @@ class Recording:
         for address, member in sorted(members.items()):
             for what in (compare_network, compare_member):
                 name = "%s of %s" % (what.__name__[8:], address.hex())
-                yield from named(name, lambda what=what, a=address, m=member: self.every(what, a, m, network, facts))
+                yield from named(
+                    name,
+                    lambda what=what, a=address, m=member: self.every(what, a, m, network, facts),
+                )
 
     def told(self):
         """(facts, network object, address -> member object) of the controller's answers."""

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The tests' own suite 3 against the vectors of it, so that what it opens in recordings is worth something; and the
-# runner itself: what must never count as passed.
+# The tests' own suite 3 against the vectors of it, so that what it opens in recordings is worth
+# something; and the runner itself: what must never count as passed.
 
 import json
 import os
@@ -28,7 +28,9 @@ needs_aes = pytest.mark.skipif(not oracle.available(), reason="pycryptodome is n
 @needs_aes
 def test_the_oracle_derives_the_keys_of_the_vectors():
     for c in vectors()["kbkdf_hmac_sha384"]:
-        assert oracle.kbkdf(unhex(c["key"]), c["label"].encode(), c["context"], c["iteration"]) == unhex(c["out"])
+        assert oracle.kbkdf(
+            unhex(c["key"]), c["label"].encode(), c["context"], c["iteration"]
+        ) == unhex(c["out"])
 
 
 @needs_aes
@@ -47,7 +49,9 @@ def test_the_oracle_opens_the_packets():
     for c in vectors()["packets"]:
         if c["suite"] == 3:
             for data in (c["armored"], c["armored_hops2"]):
-                assert oracle.opened(unhex(c["key"]), unhex(data)) == unhex(c["plain_verb_and_payload"])
+                assert oracle.opened(unhex(c["key"]), unhex(data)) == unhex(
+                    c["plain_verb_and_payload"]
+                )
                 opened += 1
     assert opened
 
@@ -74,15 +78,21 @@ def test_a_wrong_answer_fails_and_is_named(tmp_path):
 
 
 def test_every_group_of_the_built_in_files_fails_when_its_answers_are_spoilt():
-    # A checker that passes whatever the file says would be worse than none: of some forty strings and truth values
-    # of a group, spoilt one after the other, at least one must make it fail.
+    # A checker that passes whatever the file says would be worse than none: of some forty strings
+    # and truth values of a group, spoilt one after the other, at least one must make it fail.
     for name in ("vl1.json", "vl2.json"):
         with open(os.path.join(HERE, name)) as f:
             document = json.load(f)
         for group, cases in document.items():
             checker = harness.find(group, document) if isinstance(cases, (list, dict)) else None
             # Slow ones; and those whose strings are all questions, not answers.
-            skipped = "memory_hard_hash", "identities", "identity_checks", "config_error", "multicast_like"
+            skipped = (
+                "memory_hard_hash",
+                "identities",
+                "identity_checks",
+                "config_error",
+                "multicast_like",
+            )
             if checker is None or group in skipped:
                 continue
             assert noticed(checker, group, cases, document), "%s: %s" % (name, group)
@@ -93,7 +103,9 @@ def noticed(checker, group, cases, document):
     leaves = list(answers(spoilt))
     for holder, key in leaves[:: max(1, len(leaves) // 40)]:
         old = holder[key]
-        holder[key] = (not old) if isinstance(old, bool) else old[:-1] + ("0" if old[-1] == "f" else "f")
+        holder[key] = (
+            (not old) if isinstance(old, bool) else old[:-1] + ("0" if old[-1] == "f" else "f")
+        )
         try:
             results = list(checker(spoilt, dict(document, **{group: spoilt})))
         except Exception:
@@ -105,9 +117,17 @@ def noticed(checker, group, cases, document):
 
 
 def answers(value):
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, v in items:
-        if isinstance(v, bool) or (isinstance(v, str) and v and key not in ("name", "note", "why", "step")):
+        if isinstance(v, bool) or (
+            isinstance(v, str) and v and key not in ("name", "note", "why", "step")
+        ):
             yield value, key
         else:
             yield from answers(v)

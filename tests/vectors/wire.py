@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Opens datagrams for the tests with keys they hold: authenticate, decrypt, unmask a HELLO, decompress. Uses the
-# crypto and packet codecs of lib/zt as the node does.
+# Opens datagrams for the tests with keys they hold: authenticate, decrypt, unmask a HELLO,
+# decompress. Uses the crypto and packet codecs of lib/zt as the node does.
 
 from zt import const, crypto, packet
 
@@ -14,7 +14,9 @@ class Rejected(ValueError):
 
 
 def opened(session, datagram, n=None):
-    """The clear bytes 27.. of a whole packet: verb byte without its flag, then the decompressed payload."""
+    """The clear bytes 27.. of a whole packet: verb byte without its flag, then the decompressed
+    payload.
+    """
     buf = bytearray(datagram)
     if not crypto.open(session, buf, len(buf)):
         raise Rejected("not authentic")
