@@ -97,14 +97,14 @@ house_rules() {
     for f in $text; do
         [ ! -s "$f" ] || [ "$(tail -c 1 "$f" | wc -l)" = 1 ] || echo "$f"
     done | findings "no newline at the end"
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2046,SC2086
     grep -n "$(printf '\t')" $(printf '%s\n' $text | grep -E '\.(py|c|h|sh)$') /dev/null |
         findings "tab"
 
     # Names of this project's own machines, package mirrors and work folders help nobody.
     places='(^|[^A-Za-z0-9._-])/(work|root|home)/|\.\./shared|shared/spec'
     hosts='pypi\.org|files\.pythonhosted|deb\.debian\.org|proxy\.golang|registry\.npmjs|crates\.io'
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2046,SC2086
     grep -nE "$places|$hosts" $(printf '%s\n' $text | grep -v '^tools/lint\.sh$') /dev/null |
         findings "a machine's path or a registry's name"
 
