@@ -52,21 +52,21 @@ static void sc_reduce(scalar s, const uint32_t x[16]) {
     for (int i = 0; i < 9; i++) {
         r[i] = x[i];
     }
-    // The quotient is at most 2 too small, so r is below 3 L, and exact in nine words.
+    // The quotient before rounding down is too small by less than 0.225 (the fraction of 2^512 / L that
+    // ZT_MU lacks) and 2^-28 (the words of x that were left out), so it is at most 1 too small after, and
+    // r is below 2 L.
     sc_subtract(r, product);
-    for (int round = 0; round < 2; round++) {
-        uint32_t below = 0;
-        for (int i = 0; i < 8; i++) {
-            below = (uint32_t)(((uint64_t)r[i] - ZT_L[i] - below) >> 63);
-        }
-        below = (uint32_t)(((uint64_t)r[8] - below) >> 63);
-        const uint32_t mask = ~zt_mask(below);
-        for (int i = 0; i < 8; i++) {
-            take[i] = ZT_L[i] & mask;
-        }
-        take[8] = 0;
-        sc_subtract(r, take);
+    uint32_t below = 0;
+    for (int i = 0; i < 8; i++) {
+        below = (uint32_t)(((uint64_t)r[i] - ZT_L[i] - below) >> 63);
     }
+    below = (uint32_t)(((uint64_t)r[8] - below) >> 63);
+    const uint32_t mask = ~zt_mask(below);
+    for (int i = 0; i < 8; i++) {
+        take[i] = ZT_L[i] & mask;
+    }
+    take[8] = 0;
+    sc_subtract(r, take);
     for (int i = 0; i < 8; i++) {
         s[i] = r[i];
     }

@@ -125,6 +125,12 @@ def test_poly1305_wraps_at_its_prime():
         ("01", "", full + "f0" + "ff" * 15 + "11" + "00" * 15, "05"),
         ("01", "", full + "fb" + "fe" * 15 + "01" * 16, ""),
         ("02", "", "fd" + "ff" * 15, "fa" + "ff" * 15),
+        # And of our own: with r = 1 three blocks add up to one less than the prime, to the prime,
+        # and to four more; with r = 4 a carry reaches the fifth word and must be kept there.
+        ("01", "", "fa" + "ff" * 15 + "00" * 32, "fa" + "ff" * 15),
+        ("01", "", "fb" + "ff" * 15 + "00" * 32, ""),
+        ("01", "", full + "00" * 32, "04"),
+        ("04", "", full * 2, "1e"),
     ):
         key = h(r + "00" * (16 - len(r) // 2) + s + "00" * (16 - len(s) // 2))
         assert crypto.poly1305(key, h(data)) == h(tag + "00" * (16 - len(tag) // 2))
@@ -341,6 +347,8 @@ def test_lz4_malformed_blocks():
         "104101",  # half of an offset
         "10410000",  # offset zero
         "10410200",  # before the start
+        "10410000504242424242",  # the same two in blocks that end well
+        "10410200504242424242",
         "10410100",  # no literals at the end
         "1041010010" + "42",  # one literal at the end
         "1f410100",  # a match length missing
