@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Reads the UDP datagrams of a pcap file: Ethernet, IPv4 and IPv6, IP fragments put together. Knows nothing of what
-# is in the datagrams.
+# Reads the UDP datagrams of a pcap file: Ethernet, IPv4 and IPv6, IP fragments put together. Knows
+# nothing of what is in the datagrams.
 
 import struct
 
@@ -9,7 +9,12 @@ ETHERNET = 1
 IPV4, IPV6 = 0x0800, 0x86DD
 UDP, FRAGMENT = 17, 44
 _EXTENSIONS = (0, 43, 60)
-_MAGIC = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">", b"\x4d\x3c\xb2\xa1": "<", b"\xa1\xb2\x3c\x4d": ">"}
+_MAGIC = {
+    b"\xd4\xc3\xb2\xa1": "<",
+    b"\xa1\xb2\xc3\xd4": ">",
+    b"\x4d\x3c\xb2\xa1": "<",
+    b"\xa1\xb2\x3c\x4d": ">",
+}
 
 
 class Datagram:
