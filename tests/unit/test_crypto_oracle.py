@@ -125,6 +125,22 @@ def test_poly1305_agrees_with_the_twin(cores):
     run()
 
 
+def test_poly1305_carries_into_its_fifth_word(cores):
+    # First blocks chosen so that the reduced product is a little above a multiple of 2^128, where a
+    # carry runs through all four words; the block after shows whether it was kept.
+    p = 2**130 - 5
+    r = 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
+    key = r.to_bytes(16, "little") + bytes(16)
+    count = 0
+    for target in [j * 2**128 + small for j in range(1, 5) for small in range(64)]:
+        first = target * pow(r, -1, p) % p - 2**128
+        if 0 <= first < 2**128:
+            data = first.to_bytes(16, "little") + bytes(range(16))
+            assert cores[0].poly1305(key, data) == pure.poly1305(key, data)
+            count += 1
+    assert count > 20
+
+
 def near_the_prime():
     p = 2**255 - 19
     return st.one_of(
