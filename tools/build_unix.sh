@@ -25,12 +25,18 @@ failed() {
     exit 1
 }
 
+# A static binary keeps 0.7 MB less resident: no shared libc whose pages the linker touches.
+static=
+if echo 'int main(void) { return 0; }' | ${CC:-gcc} -x c -static -o /dev/null - 2>/dev/null; then
+    static=-static
+fi
+
 [ -x "$build/microzt" ] || echo "build: the unix port, about a minute" >&2
 : >"$log"
 make -s -j"$jobs" -C "$mpy/mpy-cross" BUILD="$build/mpy-cross" PROG=mpy-cross >>"$log" 2>&1 || failed
 make -s -j"$jobs" -C "$mpy/ports/unix" \
     VARIANT_DIR="$top/ports/unix/variant" BUILD="$build/unix" \
-    ZT_LWIP_DIR="$lwip" ZT_SITE="$site" MPY_LIB_DIR="$build/mpy-lib" \
+    LDFLAGS_EXTRA="$static" ZT_LWIP_DIR="$lwip" ZT_SITE="$site" MPY_LIB_DIR="$build/mpy-lib" \
     MICROPY_MPYCROSS="$build/mpy-cross/mpy-cross" MICROPY_MPYCROSS_DEPENDENCY= >>"$log" 2>&1 || failed
 if ! cmp -s "$build/unix/microzt" "$build/microzt"; then
     # A running node keeps the file it started from.
