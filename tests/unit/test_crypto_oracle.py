@@ -126,8 +126,8 @@ def test_poly1305_agrees_with_the_twin(cores):
 
 
 def test_poly1305_carries_into_its_fifth_word(cores):
-    # First blocks chosen so that the reduced product is a little above a multiple of 2^128, where a
-    # carry runs through all four words; the block after shows whether it was kept.
+    # First blocks chosen so that the reduced product is a little above a multiple of 2^128: a
+    # carry runs through all four words, and the block after shows whether it was kept.
     p = 2**130 - 5
     r = 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
     key = r.to_bytes(16, "little") + bytes(16)
