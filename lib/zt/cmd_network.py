@@ -68,6 +68,7 @@ def network_new(args):
         if not args.route:
             err("zt: no --route covers the pool, so members will get no address from it")
     client = Client(args.home)
+    _controller(client, "GET", "/network")
     address = client.get("/status")["address"]
     made = _controller(client, "POST", "/network/%s______" % address, body)
     out(jsontext.dumps(made) if args.json else made["id"])

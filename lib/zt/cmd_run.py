@@ -8,7 +8,7 @@ import asyncio
 from . import aio, hal, jsontext
 from .cli import Command
 from .options import NODE, open_host
-from .osutil import EADDRINUSE, Failure, errtext, out
+from .osutil import EADDRINUSE, Failure, err, errtext, out
 
 _PORT_TRIES = 8
 
@@ -26,6 +26,8 @@ class Printer:
             if event["event"] == "listening":
                 del event["t"]
             out(jsontext.dumps(event))
+        elif event["event"] == "trying":
+            err("zt: " + event["reason"])
 
 
 _PUBLIC = ("listening", "online", "offline", "network", "address", "peer", "stopped")

@@ -65,31 +65,47 @@ class _Copy:
         self._out = b""
         self._stdin_open = True
         self._sock_open = True
+        self._masks = {}
         self._buf = bytearray(_CHUNK)
         self._mv = memoryview(self._buf)
 
     def run(self):
         self._sock.setblocking(False)
-        self._poll.register(self._stdin, select.POLLIN)
-        self._poll.register(self._sock, select.POLLIN)
-        while self._sock_open:
+        self._watch()
+        while self._sock_open or self._stdin_open or self._out:
             for entry in self._poll.poll():
                 if entry[0] is self._stdin:
                     self._from_stdin()
-                elif entry[1] & select.POLLOUT:
+                elif self._out:
                     self._to_sock()
-                if entry[0] is self._sock and entry[1] & ~select.POLLOUT:
+                if entry[0] is self._sock and self._sock_open:
                     self._from_sock()
+            self._watch()
+
+    def _watch(self):
+        """Poll for what can be used: stdin waits until the last piece is on its way."""
+        self._want(self._stdin, select.POLLIN if self._stdin_open and not self._out else 0)
+        mask = select.POLLIN if self._sock_open else 0
+        self._want(self._sock, mask | (select.POLLOUT if self._out else 0))
+
+    def _want(self, stream, mask):
+        key = stream is self._sock
+        if self._masks.get(key, 0) == mask:
+            return
+        self._masks[key] = mask
+        if mask:
+            self._poll.register(stream, mask)
+        else:
+            self._poll.unregister(stream)
 
     def _from_stdin(self):
         n = hal.read(0, self._buf)
         if n:
             self._out = bytes(self._mv[:n])
+            self._to_sock()
         else:
             self._stdin_open = False
-        # One piece at a time: no more is read until this one is on its way.
-        self._poll.unregister(self._stdin)
-        self._to_sock()
+            hal.shutdown(self._sock)
 
     def _to_sock(self):
         while self._out:
@@ -98,16 +114,10 @@ class _Copy:
             except OSError as e:
                 if e.errno != EAGAIN:
                     raise
-                n = 0
+                return
             if not n:
-                self._poll.modify(self._sock, select.POLLIN | select.POLLOUT)
                 return
             self._out = self._out[n:]
-        self._poll.modify(self._sock, select.POLLIN)
-        if self._stdin_open:
-            self._poll.register(self._stdin, select.POLLIN)
-        else:
-            hal.shutdown(self._sock)
 
     def _from_sock(self):
         try:

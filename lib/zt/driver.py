@@ -21,7 +21,7 @@ _EVENTS_MAX = 256  # our choice; the oldest is dropped
 _UNREACHABLE = 101
 _LINK_LOCAL = 5  # scopes of inet.scope (VL1 7.2)
 _LOOPBACK = 2
-_NO_RESTART_PORTS = 8
+_PORT_TRIES = 8
 
 
 class Settings:
@@ -49,6 +49,7 @@ class Driver:
         self._wires = {}  # (ip, port 0) -> handle
         self._ip_of = {}  # handle -> ip
         self._handles = []
+        self._opening = None
         self._rx = bytearray(_RX_SIZE)
         self._rx_mv = memoryview(self._rx)
         self._meta = bytearray(20)
@@ -85,21 +86,22 @@ class Driver:
     def open(self):
         """Bind the wires. OSError that names the port when it is in use."""
         port = self.settings.port
-        for attempt in range(_NO_RESTART_PORTS):
+        for attempt in range(_PORT_TRIES):
             try:
                 self._open_all(port)
                 break
             except OSError as e:
                 self._close_wires()
                 # A random port was free on one address and taken on another: draw again.
-                if port or e.errno != EADDRINUSE or attempt == _NO_RESTART_PORTS - 1:
-                    where = "port %d" % port if port else "a free port"
-                    raise OSError("UDP %s: %s" % (where, errtext(e)))
+                if port or e.errno != EADDRINUSE or attempt == _PORT_TRIES - 1:
+                    where = inet.ip_text(self._opening)
+                    raise OSError("UDP port %d on %s: %s" % (port, where, errtext(e)))
         self._refresh_at = ticks_ms()
 
     def _open_all(self, port):
         wanted = self._wanted() or [bytes(4)]
         for ip in wanted:
+            self._opening = ip
             try:
                 h = self.hal.wire_open(ip, port or self.port)
             except OSError as e:
@@ -109,6 +111,7 @@ class Driver:
                 continue
             self._add_wire(ip, h)
         if not self._handles:
+            self._opening = bytes(4)
             self._add_wire(bytes(4), self.hal.wire_open(bytes(4), port or self.port))
 
     def _add_wire(self, ip, h):
@@ -223,7 +226,6 @@ class Driver:
             and ticks_diff(now, self._offline_since) > _OFFLINE_HINT_MS
         ):
             self._hinted = True
-            log.warn("node", "no root answers; still trying")
             self.emit("trying", {"reason": "no root answers; still trying"})
         if self._gc_at is None or ticks_diff(now, self._gc_at) >= _GC_MS:
             self._gc_at = now

@@ -108,12 +108,12 @@ class Host:
             self.conf = localconf.load(self.store)
         except ValueError as e:
             raise Failure(str(e))
+        settings = Settings()
+        settings.port = self._port(port)
         if planet_data is not None and planet_data != self.store.get("planet"):
             self.store.put("planet", planet_data)
         self._check_planet()
         self._ensure_identity(progress)
-        settings = Settings()
-        settings.port = self._port(port)
         settings.bind = self.conf.bind
         settings.blacklist = self.conf.blacklist
         settings.allow_loopback = allow_loopback
