@@ -5,7 +5,7 @@
 #
 # Runs one part of the tests, or all of them. Each part prints its seconds. Exit 1 if any failed.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 python=build/venv/bin/python3
 export PYTHONPATH=lib PYTHONDONTWRITEBYTECODE=1
 

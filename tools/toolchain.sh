@@ -172,7 +172,10 @@ fetch() {
             exit 1
         }
         echo "$3" >tree/.microzt
-    ) || die "$1 $2 could not be fetched; set MICROPY_DIR and LWIP_DIR to use trees of your own"
+    ) || {
+        rm -f "$apt/ready" # its lists may have aged; the next run asks the mirror again
+        die "$1 $2 could not be fetched; set MICROPY_DIR and LWIP_DIR to use trees of your own"
+    }
     mv "$work/tree" "$build/src/$1"
     rm -rf "$work"
 }
@@ -183,6 +186,7 @@ number() {
 }
 
 check_version() {
+    [ "$2" != .. ] || die "$1: not the source tree it should be; version $3 is needed"
     [ "$2" = "$3" ] || die "$1: version $2 found, $3 needed"
 }
 
