@@ -3,7 +3,7 @@
 # cpython-only: starts processes
 #
 # The first network of docs/getting-started.md, the lines as they stand there but for the ports, on
-# the built unix port and loopback. It takes some ten seconds.
+# the built unix port and loopback; and the program of README.md in that network. Ten seconds each.
 
 import os
 import pathlib
@@ -33,16 +33,18 @@ def free_port():
         return s.getsockname()[1]
 
 
-def test_the_commands_of_the_first_page_make_a_network():
+def run(script, files=()):
+    """Run the commands in a folder of their own; what they print."""
     if not (TOP / "build" / "microzt").exists():
         pytest.skip("the unix port is not built")
-    script = lab_script()
     ports = {n: str(free_port()) for n in re.findall(r"\b999\d\b", script)}
     assert len(ports) == 3
     script = re.sub(r"\b999\d\b", lambda m: ports[m.group()], script)
     with tempfile.TemporaryDirectory() as folder:
         os.symlink(TOP / "zt", folder + "/zt")
         os.symlink(TOP / "examples", folder + "/examples")
+        for name, text in files:
+            pathlib.Path(folder, name).write_text(text)
         process = subprocess.Popen(
             ["sh", "-eu", "-c", script],
             cwd=folder,
@@ -60,6 +62,19 @@ def test_the_commands_of_the_first_page_make_a_network():
                 pass
     assert process.returncode == 0, out
     assert "4 sent, 4 received" in out, out
+    assert "stopped, state saved" in out, out
+    return out
+
+
+def test_the_commands_of_the_first_page_make_a_network():
+    out = run(lab_script())
     assert "HTTP/1.0 200 OK" in out, out
     assert "Hello from node" in out, out
-    assert "stopped, state saved" in out, out
+
+
+def test_the_program_of_the_readme_answers():
+    program = (TOP / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    script = lab_script().replace("examples/page.py", "app.py")
+    assert "nc $IP 80 " in script
+    out = run(script.replace("nc $IP 80 ", "nc $IP 7000 "), [("app.py", program)])
+    assert "hello from " in out, out
