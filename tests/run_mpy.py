@@ -1,10 +1,10 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Runs tests/unit on the built MicroPython: one process a file, every test function reported. A file
-# that needs CPython says so in a comment among its first ten lines, "cpython-only: reason" (or a
-# sentence with "CPython only"), and is counted as skipped with that reason; one that needs MicroPython
-# says "micropython-only". A test that cannot run here raises an exception of a class named Skip. The
-# sources in lib/ are tested, not the frozen copy.
+# Runs tests/unit on the built MicroPython: one process a file, every test function reported. A
+# file that needs CPython says so in a comment among its first ten lines, "cpython-only: reason"
+# (or a sentence with "CPython only"), and is counted as skipped with that reason; one that needs
+# MicroPython says "micropython-only". A test that cannot run here raises an exception of a class
+# named Skip. The sources in lib/ are tested, not the frozen copy.
 #
 #   python3 tests/run_mpy.py [FILE ...]
 
@@ -18,7 +18,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 BINARY = TOP / "build" / "microzt"
 TIMEOUT_S = 300
 
-# Runs inside MicroPython. The frozen modules come last, for asyncio and whatever else is not in lib.
+# Runs inside MicroPython. The frozen modules come last, for asyncio and what else is not in lib.
 INSIDE = """
 import sys, time
 sys.path[:] = [%(lib)r, %(unit)r, ".frozen"]

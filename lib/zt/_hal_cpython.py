@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The host for CPython: the same functions as the C module `_zthal` of the unix port, over the standard
-# library. There is no network stack in the process, so nothing joins a network here (HAS_STACK).
+# The host for CPython: the same functions as the C module `_zthal` of the unix port, over the
+# standard library. There is no network stack in the process, so nothing joins a network here
+# (HAS_STACK).
 
 import ctypes
 import errno

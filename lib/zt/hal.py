@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The host as the node sees it: wires, waiting, files, randomness, and network interfaces where there
-# is a stack. Chooses the backend and knows nothing else; docs/internals.md has the contract.
+# The host as the node sees it: wires, waiting, files, randomness, and network interfaces where
+# there is a stack. Chooses the backend and knows nothing else; docs/internals.md has the
+# contract.
 
 from ._compat import MICROPYTHON
 

@@ -1,9 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The far end of a test network: a pump that plays every other host of one interface. It answers ARP and
-# neighbour solicitations for any address but our own, and sends each unicast packet back with source and
-# destination swapped (which leaves every checksum true), so both ends of a conversation live in the one
-# stack while every byte crosses the interface.
+# The far end of a test network: a pump that plays every other host of one interface. It answers
+# ARP and neighbour solicitations for any address but our own, and sends each unicast packet back
+# with source and destination swapped (which leaves every checksum true), so both ends of a
+# conversation live in the one stack while every byte crosses the interface.
 
 import _zthal as hal
 
