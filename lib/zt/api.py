@@ -4,8 +4,6 @@
 # application over a running Host. Knows requests and JSON; refuses to know sockets (httpd) and
 # what a controller stores (api_controller).
 
-import json
-
 from microdot import Microdot, Request, Response
 
 from . import api_controller, crypto, inet, jsontext, localconf, log
@@ -70,7 +68,7 @@ def body_of(request):
     data = request.body
     if not data or not data.strip():
         return {}
-    value = json.loads(data.decode())
+    value = jsontext.loads(data)
     if not isinstance(value, dict):
         raise ValueError("the body is not a JSON object")
     return value

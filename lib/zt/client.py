@@ -4,10 +4,9 @@
 # Finds port and token in the home of the running node. Blocking and small; no keep-alive, no
 # redirects.
 
-import json
 import socket
 
-from . import osutil
+from . import jsontext, osutil
 from .osutil import Failure
 
 _TIMEOUT_S = 15
@@ -40,7 +39,7 @@ class Client:
 
     def request(self, method, path, body=None):
         """(HTTP status, decoded JSON or None). Failure when nobody answers."""
-        data = b"" if body is None else json.dumps(body).encode()
+        data = b"" if body is None else jsontext.dumps(body).encode()
         head = "%s %s HTTP/1.0\r\nHost: 127.0.0.1\r\nX-ZT1-Auth: %s\r\n" % (
             method,
             path,
@@ -108,6 +107,6 @@ def _parse(answer):
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
         raise Failure("the node's port answers with something that is not HTTP")
     try:
-        return int(words[1]), json.loads(body.decode()) if body else None
+        return int(words[1]), jsontext.loads(body) if body else None
     except ValueError:
         return int(words[1]), None

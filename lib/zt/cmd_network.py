@@ -4,8 +4,6 @@
 # node running on a home, through its HTTP API. Checks what a user typed; the controller judges the
 # rest.
 
-import json
-
 from . import inet, jsontext
 from ._compat import hexs
 from .args import FLAG, LIST, TEXT
@@ -98,7 +96,7 @@ def network_set(args):
         if not equals or not key:
             raise Failure("%s is not KEY=JSON" % pair)
         try:
-            body[key] = json.loads(value)
+            body[key] = jsontext.loads(value.encode())
         except ValueError:
             raise Failure("%s: not valid JSON: %s" % (key, value))
     client = Client(args.home)

@@ -3,9 +3,7 @@
 # local.conf: what the owner of the machine decides about this node (VL2 8.4). Knows the JSON and
 # which keys this build honours; the others are named, never ignored in silence.
 
-import json
-
-from . import inet, log
+from . import inet, jsontext, log
 
 _KNOWN = ("primaryPort", "bind", "interfacePrefixBlacklist", "allowManagementFrom")
 
@@ -55,8 +53,8 @@ def parse(data, name="local.conf"):
     if data is None or not data.strip():
         return conf
     try:
-        raw = json.loads(bytes(data).decode())
-    except (ValueError, UnicodeError):
+        raw = jsontext.loads(bytes(data))
+    except ValueError:
         raise ValueError("%s: not valid JSON" % name)
     if not isinstance(raw, dict):
         raise ValueError("%s: not a JSON object" % name)
