@@ -37,7 +37,7 @@ def rendezvous(node, now, rx):
     address = bytes(p[29:34])
     port = u16(p, 34)
     remote = (bytes(p[37 : 37 + size]), port)
-    peer = node.topology.find(now, address)
+    peer = node.topology.peers.get(address)
     if peer is None or not port or not node.acceptable(address, rx.local_socket, remote):
         return DONE
     # Too short to be a packet: it opens our NAT and dies on the way (VL1 5.8).
@@ -86,7 +86,10 @@ def push_received(node, now, rx):
         if per_scope[key] > _PER_SCOPE:
             continue
         if flags & 2:
-            _redirect(node, now, rx, peer, remote)
+            # The reference uses the new address at once. We wait for its answer: else a peer could
+            # point what we send it at anybody.
+            peer.redirect_to = (remote, _priority(peer, rx) + 2)
+            hello.send(node, now, peer, None, remote)
         else:
             contact(node, now, peer, None, remote)
     return DONE
@@ -99,16 +102,12 @@ def _has(peer, now, remote):
     return False
 
 
-def _redirect(node, now, rx, peer, remote):
-    from . import keepalive  # which imports this module
-
-    hello.send(node, now, peer, None, remote)
-    priority = 1
+def _priority(peer, rx):
+    """Of the path a packet came over."""
     for s in peer.slots:
         if s.path.remote == rx.remote and s.path.local_socket == rx.local_socket:
-            priority = s.priority
-    peer.redirect(node.topology.path(now, rx.local_socket, remote), now, priority + 2)
-    keepalive.state(node, now, peer)
+            return s.priority
+    return 1
 
 
 def push(node, now, rx, peer):

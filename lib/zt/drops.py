@@ -23,6 +23,7 @@ NO_ROUTE = const(14)  # nothing known to send it over
 QUEUE_FULL = const(15)  # pushed out of a bounded queue
 WIRE = const(16)  # the socket refused it
 IGNORED = const(17)  # authentic, but of no use to us
+MEMORY = const(18)  # no memory to process it
 
 NAMES = (
     "short",
@@ -43,4 +44,5 @@ NAMES = (
     "queue_full",
     "wire",
     "ignored",
+    "memory",
 )

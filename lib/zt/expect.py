@@ -1,27 +1,39 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Packet IDs of requests we sent, so that an OK nobody asked for has no effect (VL1 7.8). A ring:
-# the newest request pushes the oldest out. Several OKs for one ID are normal.
+# Packet IDs of requests we sent, so that an OK nobody asked for has no effect (VL1 7.8). Two
+# rings, in each the newest request pushes the oldest out: data that may be answered must not push
+# out the HELLOs and ECHOs on which paths depend. Several OKs for one ID are normal.
 
 from ._compat import const, elapsed, ticks_diff
+from .const import VERB_EXT_FRAME, VERB_MULTICAST_FRAME
 
 _KEEP_MS = const(60000)
+_BULK = (VERB_EXT_FRAME, VERB_MULTICAST_FRAME)
 
 
 class Expected:
     def __init__(self, size):
-        self.ring = [None] * size
-        self.next = 0
+        self.rings = ([None] * size, [None] * size)
+        self.next = [0, 0]
         self.sent = {}
 
     def add(self, now, packet_id, verb, dest):
         """Remember a request. `packet_id` is the ID on the wire, 8 bytes."""
-        old = self.ring[self.next]
+        which = 1 if verb in _BULK else 0
+        ring = self.rings[which]
+        i = self.next[which]
+        old = ring[i]
         if old is not None:
             self.sent.pop(old, None)
-        self.ring[self.next] = packet_id
-        self.next = (self.next + 1) % len(self.ring)
+        ring[i] = packet_id
+        self.next[which] = (i + 1) % len(ring)
         self.sent[packet_id] = (now, verb, dest)
+
+    def again(self, now, packet_id):
+        """A request that had to wait goes out now: its answer counts from here."""
+        r = self.sent.get(packet_id)
+        if r is not None:
+            self.sent[packet_id] = (now, r[1], r[2])
 
     def find(self, now, packet_id, verb, source):
         """ms since the request with this ID and verb went to `source`, or None if there is none.

@@ -4,8 +4,8 @@
 # addresses and newer planets (VL1 5.3, 5.4). Functions over the Node; the only verbs that may come
 # from strangers.
 
-from . import crypto, drops, inet, log, packet, world
-from ._compat import be16, be64, const, elapsed, u16
+from . import crypto, drops, inet, log, packet, surface, world
+from ._compat import be16, be64, const, elapsed, ticks_diff, u16
 from .const import (
     DONE,
     ERROR_IDENTITY_COLLISION,
@@ -20,9 +20,16 @@ from .identity import Identity
 
 _IDENTITY = const(41)  # offset of the sender's identity
 _AFTER_IDENTITY = const(112)
+# Identity checks of strangers. Each costs a key agreement and perhaps a run of the 2 MiB hash. The
+# reference allows one per source prefix in 2 s (x86-64) and has no bound over all prefixes, which
+# a forger of source addresses uses up at no cost. Ours: a burst of 4 per prefix, so that several
+# nodes behind one NAT start at once, and a bound over all of them (a quarter of it on boards).
 _GATE_BURST = const(4)
 _GATE_MS = const(2000)
 _GATE_BUCKETS = const(256)
+_ALL_PER_S = const(16)
+_ALL_BURST = const(64)
+_WORLD_MS = const(1000)  # a planet at most this often to one peer: HELLOs can be replayed
 
 
 def version_bytes(node):
@@ -37,9 +44,10 @@ def send(node, now, peer, local_socket, remote):
     """
     relayed = remote is None
     if relayed:
-        path = node.relay_path(now, peer)
-        if path is None:
+        relay = node.relay(now, peer)
+        if relay is None:
             return False
+        path = relay[1].path
         local_socket = path.local_socket
         remote = path.remote
     buf = node.hello_buf
@@ -67,11 +75,31 @@ def send(node, now, peer, local_socket, remote):
     path = node.topology.paths.get((local_socket, remote))
     if path is not None:
         path.last_out = now
+        slot = peer.slot_of(path)
+        if slot is not None:
+            slot.probed(now)
     return node.wire_out(now, local_socket, remote, node.hello_mv[:n], 0)
 
 
 def _gate(node, now, ip):
-    """Token bucket per source prefix for identity checks (VL1 7.9): a burst of 4, one per 2 s."""
+    """May this source have an identity checked? A bucket per prefix (VL1 7.9) and one for all."""
+    if not _prefix_gate(node, now, ip):
+        return False
+    share = 4 if node.limits.profile == "small" else 1
+    e = node.hello_all
+    if e[0] is None:
+        e[0] = now
+    gained = max(ticks_diff(now, e[0]), 0) * _ALL_PER_S // share // 1000
+    if gained:
+        e[0] = now
+        e[1] = max(e[1] - gained, 0)
+    if e[1] >= _ALL_BURST // share:
+        return False
+    e[1] += 1
+    return True
+
+
+def _prefix_gate(node, now, ip):
     if len(ip) == 4:
         x = ip[0] << 16 | ip[1] << 8 | ip[2]
         bucket = (x ^ x >> 14) % _GATE_BUCKETS
@@ -107,7 +135,7 @@ def receive(node, now, rx):
         return node.drop(drops.MALFORMED)
     if identity.private is not None or identity.address != rx.source:
         return node.drop(drops.IDENTITY)
-    peer = node.topology.find(now, rx.source)
+    peer = node.topology.find(now, rx.source, True)
     if peer is not None and peer.identity == identity:
         if not crypto.open(peer.key, p, n):
             return node.drop(drops.MAC)
@@ -117,7 +145,7 @@ def receive(node, now, rx):
         key = node.identity.agree(identity)
         if not crypto.open(key, p, n):
             return node.drop(drops.MAC)
-        if peer is not None:
+        if peer is not None and not node.topology.doubtful(peer):
             _collision(node, now, rx, key)
             return node.drop(drops.IDENTITY)
         if not node.validate(now, identity):
@@ -143,13 +171,21 @@ def finish(node, now, rx, peer):
         o += 16
         planet = node.topology.planet
         if planet and planet_id == planet.id and planet_ts < planet.timestamp:
-            newer = planet.pack()
+            if elapsed(now, peer.last_world, _WORLD_MS):
+                peer.last_world = now
+                newer = planet.pack()
         if o < n:
             crypto.hello_mask(peer.key, p, o, n)
             if o + 2 > n or o + 2 + 17 * u16(p, o) > n:
                 raise ValueError("moon list runs over the end")
     if mine and rx.hops == 0:
-        node.surface_learned(now, rx, mine, False)
+        # Not trusted even from a root: it may be a replay. If it contradicts what the root
+        # answered before, ask the root.
+        if node.surface_learned(now, rx, mine, False) == surface.DOUBTFUL:
+            path = node.topology.path(now, rx.local_socket, rx.remote)
+            if elapsed(now, path.last_confirm, _WORLD_MS) and peer.confirm_allowed(now):
+                path.last_confirm = now
+                send(node, now, peer, rx.local_socket, rx.remote)
     old = p[28] < 5
     seen_ip, seen_port = rx.remote
     node.reply(
@@ -207,13 +243,24 @@ def ok(node, now, rx, rtt_ms):
         o += 2
         if end > n:
             raise ValueError("world data runs over the end")
-        while upstream and o < end:
-            w, o = world.World.unpack(p[:end], o)
-            if w.type == world.PLANET and node.topology.offer_planet(w):
-                log.info("vl1", "newer planet received from %s" % rx.source.hex())
-                node.callbacks.event("world", {"id": w.id.hex(), "timestamp": w.timestamp.hex()})
+        if upstream and o < end:
+            _worlds(node, now, rx, p[:end], o)
     peer.proto = p[45]
     peer.version = (p[46], p[47], u16(p, 48))
     if rx.hops == 0:
         node.topology.path(now, rx.local_socket, rx.remote).sample(rtt_ms)
     return DONE
+
+
+def _worlds(node, now, rx, p, o):
+    """Planets a root told us of. One that cannot be read costs only itself: the rest of the OK is
+    what keeps us online.
+    """
+    try:
+        while o < len(p):
+            w, o = world.World.unpack(p, o)
+            if w.type == world.PLANET and node.topology.offer_planet(w):
+                log.info("vl1", "newer planet received from %s" % rx.source.hex())
+                node.planet_changed(now, w)
+    except ValueError as e:
+        log.warn("vl1", "world from %s ignored: %s" % (rx.source.hex(), e))

@@ -1,8 +1,10 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The node's periodic work on peers: reaching the roots, keeping paths open, noticing that a peer
-# or all roots are gone (VL1 7.13, 8.1, 8.2). Unlike the reference it does not wait for a 5 s pass
-# to act on news; the pass only catches what nothing else woke.
+# The node's periodic work on peers: reaching the roots, keeping paths open, noticing that a path,
+# a peer or all roots are gone (VL1 7.13, 8.1, 8.2). Unlike the reference it does not wait for a 5
+# s pass to act on news; the pass only catches what nothing else woke. What it sends to a root
+# stays below what the reference sends (a WHOIS each 5 s to the best, HELLO each 5 s to an absent
+# one).
 
 from . import hello, log
 from ._compat import const, elapsed, ticks_diff
@@ -17,16 +19,21 @@ _HELLO_MS = const(60000)
 _ROOT_HELLO_MS = const(224000)
 _CONTACT_HELLO_MS = const(28000)
 _ONLINE_MS = const(60000)  # our choice; the reference waits 500 s
-_ROOT_PROBE_MS = const(20000)  # a root silent for this long is asked every pass
+# The reference lets NAT mappings to all roots but the best lapse. Peers choose their root without
+# asking us, so each should be able to reach us; 25 s is below the usual 30 s of a NAT.
+_OTHER_ROOT_MS = const(25000)
+_PROBE_MS = const(1000)
+_GIVE_UP = const(4)  # probes after which a path is asked only at the heartbeat
+_RELAY_PROBE_MS = const(5000)
 _UNANSWERED_MS = const(20000)
-_BACKOFF_MAX = const(6)  # 1, 2, 4, 8, 16, 32 then 60 s between HELLOs to a root that never answers
+_BACKOFF_MAX = const(4)  # 1, 2, 4, 8, then 16 s between HELLOs to a root that never answers
 
 
 def root_retry_ms(tries):
     """How long to wait after the n-th unanswered HELLO to a root."""
     if tries <= 0:
         return 0
-    return min(1000 << min(tries - 1, _BACKOFF_MAX), 60000)
+    return 1000 << min(tries - 1, _BACKOFF_MAX)
 
 
 def ping_pass(node, now):
@@ -44,11 +51,13 @@ def ping_pass(node, now):
         peer = topology.find(now, address)
         if peer is None:
             node.whois(now, address)
-        elif elapsed(now, peer.last_hello, _CONTACT_HELLO_MS):
-            _keep(node, now, peer)
-            if not peer.best_path(now):
+            continue
+        if elapsed(now, peer.last_hello, _CONTACT_HELLO_MS) or _in_doubt(peer):
+            wait = min(wait, _keep(node, now, peer))
+            if peer.live_slot(now) is None and elapsed(now, peer.last_hello, _CONTACT_HELLO_MS):
                 hello.send(node, now, peer, None, None)
                 peer.last_hello = now
+        state(node, now, peer)
     for address in list(topology.peers):
         if topology.is_upstream(address) or address in always:
             continue
@@ -56,31 +65,52 @@ def ping_pass(node, now):
         if peer is None:
             continue
         if peer.active(now):
-            _keep(node, now, peer)
+            wait = min(wait, _keep(node, now, peer))
+        _ask_over_relay(node, now, peer)
         state(node, now, peer)
     online(node, now)
     return wait
 
 
+def probe(node, now, peer, slot):
+    """Ask whether anybody listens at the end of a path, at most once a second. An ECHO first; then
+    HELLOs, which also an end that has forgotten us answers.
+    """
+    if slot.asked is not None and not elapsed(now, slot.last_probe, _PROBE_MS):
+        return
+    path = slot.path
+    if slot.asked is None and peer.can_echo():
+        node.send_to(now, peer, path.local_socket, path.remote, VERB_ECHO, ())
+    else:
+        hello.send(node, now, peer, path.local_socket, path.remote)
+
+
 def _root(node, now, peer, endpoints, is_best):
     """Keep one root reachable; ms until it wants attention again."""
-    if peer.best_path(now) is not None:
-        peer.hello_tries = 0
-        if elapsed(now, peer.last_hello, _ROOT_HELLO_MS):
-            peer.last_hello = now
-            for s in peer.slots:
-                hello.send(node, now, peer, s.path.local_socket, s.path.remote)
+    slot = peer.live_slot(now)
+    if slot is None:
+        return _search(node, now, peer, endpoints)
+    peer.hello_tries = 0
+    if elapsed(now, peer.last_hello, _ROOT_HELLO_MS):
+        peer.last_hello = now
+        for s in peer.slots:
+            hello.send(node, now, peer, s.path.local_socket, s.path.remote)
+        _endpoints(node, now, peer, endpoints)
+        return _PROBE_MS
+    if slot.asked is not None:
+        if elapsed(now, slot.last_probe, _PROBE_MS):
+            probe(node, now, peer, slot)
             _endpoints(node, now, peer, endpoints)
-        elif is_best:
-            # The reference keeps its NAT mapping open by a WHOIS every 5 s; an ECHO does it in
-            # fewer bytes.
-            path = peer.best_path(now)
-            silent = not peer.heard_within(now, _ROOT_PROBE_MS)
-            if silent or elapsed(now, path.last_out, _HEARTBEAT_MS):
-                node.send_to(now, peer, path.local_socket, path.remote, VERB_ECHO, ())
-                if silent:
-                    _endpoints(node, now, peer, endpoints)
-        return PASS_MS
+        return _PROBE_MS
+    beat = _HEARTBEAT_MS if is_best else _OTHER_ROOT_MS
+    if elapsed(now, slot.path.last_out, beat) or elapsed(now, slot.lr, beat):
+        probe(node, now, peer, slot)
+        return _PROBE_MS
+    return PASS_MS
+
+
+def _search(node, now, peer, endpoints):
+    """HELLO a root that has no working path, with back-off; ms until the next try."""
     retry = root_retry_ms(peer.hello_tries)
     left = 0
     if peer.last_hello is not None:
@@ -114,9 +144,19 @@ def _endpoints(node, now, peer, endpoints):
     return sent
 
 
+def _in_doubt(peer):
+    for s in peer.slots:
+        if s.asked is not None:
+            return True
+    return False
+
+
 def _keep(node, now, peer):
-    """Full HELLO on every path each 60 s, ECHO on paths that were idle for 14 s (VL1 7.13)."""
+    """Full HELLO on every path each 60 s, ECHO on paths that were idle for 14 s (VL1 7.13), and
+    again each second on a path that owes an answer. ms until it should be called again.
+    """
     peer.prune(now)
+    wait = PASS_MS
     full = elapsed(now, peer.last_hello, _HELLO_MS)
     if full and peer.slots:
         peer.last_hello = now
@@ -124,13 +164,35 @@ def _keep(node, now, peer):
         path = s.path
         if full:
             hello.send(node, now, peer, path.local_socket, path.remote)
+        elif s.asked is not None and s.probes < _GIVE_UP:
+            probe(node, now, peer, s)
         elif elapsed(now, path.last_out, _HEARTBEAT_MS):
             contact(node, now, peer, path.local_socket, path.remote)
+        if s.asked is not None and s.probes < _GIVE_UP:
+            wait = _PROBE_MS
+    return wait
+
+
+def _ask_over_relay(node, now, peer):
+    """We send over a relay and hear nothing: is the peer there at all? The reference does not ask,
+    but neither does it tell its user.
+    """
+    if (
+        peer.unanswered_since is None
+        or peer.state == STATE_UNREACHABLE
+        or not elapsed(now, peer.unanswered_since, _RELAY_PROBE_MS)
+        or not elapsed(now, peer.last_relay_probe, _RELAY_PROBE_MS)
+        or peer.live_slot(now) is not None
+        or node.relay(now, peer) is None
+    ):
+        return
+    peer.last_relay_probe = now
+    node.send(now, peer.address, VERB_ECHO)
 
 
 def state(node, now, peer):
     """Work out direct, relayed or unreachable, and tell the application of a change."""
-    if peer.best_path(now) is not None:
+    if peer.live_slot(now) is not None:
         new = STATE_DIRECT
     elif peer.unanswered_since is not None and elapsed(now, peer.unanswered_since, _UNANSWERED_MS):
         new = STATE_UNREACHABLE
@@ -160,3 +222,18 @@ def online(node, now):
     node.callbacks.event("online" if up else "offline", {})
     if up:
         node.vl2.came_online(now)
+
+
+def network_changed(node, now):
+    """Our own addresses changed: nothing that worked is known to work. Ask every root and every
+    peer in use at once.
+    """
+    for address in node.topology.upstreams():
+        peer = node.topology.peers[address]
+        peer.hello_tries = 0
+        peer.last_hello = None
+    for peer in list(node.topology.peers.values()):
+        peer.last_push = None
+        if peer.active(now):
+            for s in peer.slots:
+                contact(node, now, peer, s.path.local_socket, s.path.remote)

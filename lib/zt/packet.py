@@ -116,13 +116,12 @@ class Reassembly:
         return s
 
     def head(self, now, p, origin):
-        """Take the head; `origin` is kept for the caller. Returns (packet, origin) when complete.
-        """
+        """Take the head; `origin` is kept for the caller. Returns as fragment() does."""
         return self._add(now, bytes(p[0:8]), 0, p, origin)
 
     def fragment(self, now, p):
-        """Take a later piece. Returns (packet, origin) when complete, None if not, False if
-        impossible.
+        """Take a later piece. Returns (packet, origin) when complete, None if not, False if it is
+        impossible or the whole would be too long.
         """
         numbers = p[IDX_FRAGMENT_NUMBERS]
         total = numbers >> 4
@@ -136,6 +135,9 @@ class Reassembly:
     def _add(self, now, packet_id, number, data, origin):
         s = self._slot(packet_id, now)
         if not s.have >> number & 1:
+            if s.size + len(data) > MAX_PACKET:
+                s.reset(None, None)
+                return False
             s.have |= 1 << number
             s.pieces[number] = bytes(data)
             s.size += len(data)
@@ -143,17 +145,15 @@ class Reassembly:
                 s.origin = origin
         if not s.total or s.have != (1 << s.total) - 1:
             return None
-        size = s.size
-        whole = bytearray(size) if size <= MAX_PACKET else None
+        whole = bytearray(s.size)
         origin = s.origin
-        if whole is not None:
-            o = 0
-            for i in range(s.total):
-                piece = s.pieces[i]
-                whole[o : o + len(piece)] = piece
-                o += len(piece)
+        o = 0
+        for i in range(s.total):
+            piece = s.pieces[i]
+            whole[o : o + len(piece)] = piece
+            o += len(piece)
         s.reset(None, None)
-        return (whole, origin) if whole is not None else False
+        return whole, origin
 
     def expire(self, now, ms):
         """Forget packets that did not become complete within `ms`."""

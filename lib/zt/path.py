@@ -10,6 +10,7 @@ ALIVE_MS = const(19000)  # heartbeat + 5 s, VL1 1.3
 EXPIRE_MS = const(243000)
 TRUST_MS = const(600000)
 _AGE_CAP = const(140000)
+_FORGET_MS = const(3600000)
 LATENCY_UNKNOWN = const(0xFFFF)
 
 
@@ -19,6 +20,8 @@ class Path:
         self.remote = remote
         self.scope = inet.scope(remote[0])
         self.last_out = None
+        # Only authentic direct packets count, where the reference counts any datagram: nobody can
+        # make a dead path look alive by sending rubbish from its address.
         self.last_in = None
         self.last_trusted = None
         self.last_echo_answer = None
@@ -36,6 +39,19 @@ class Path:
 
     def trusted(self, now):
         return self.last_trusted is not None and not elapsed(now, self.last_trusted, TRUST_MS)
+
+    def forget_stale(self, now):
+        """Drop times so old that the wrapping counter could make them look recent again."""
+        if elapsed(now, self.last_in, _FORGET_MS):
+            self.last_in = None
+        if elapsed(now, self.last_out, _FORGET_MS):
+            self.last_out = None
+        if elapsed(now, self.last_trusted, _FORGET_MS):
+            self.last_trusted = None
+        if elapsed(now, self.last_echo_answer, _FORGET_MS):
+            self.last_echo_answer = None
+        if elapsed(now, self.last_confirm, _FORGET_MS):
+            self.last_confirm = None
 
     def quality(self, now):
         """Lower is better (VL1 7.7)."""

@@ -32,18 +32,58 @@ NONTRIVIAL = (
 )
 _CACHE_VERSION = const(2)
 _MAX_CACHED_PATHS = const(8)
+_QUIET_MS = const(5000)
+_PROBES = const(4)
+_PROBE_MS = const(900)  # probes go out each second; those closer together count as one
+_DEAD_MS = const(3500)
+_FORGET_MS = const(3600000)
 
 
 class Slot:
-    """One path of one peer: `lr` is when it last carried a direct valid packet."""
+    """One path of one peer: `lr` is when it last carried a direct valid packet.
+
+    The reference keeps using a silent path for up to 243 s (VL1 7.14). We ask: a request that can
+    only be answered directly is a probe, and when four of them went out over 3.5 s and more and
+    nothing was answered, the path is `dead`: used only if there is neither another path nor a
+    relay. Any direct OK makes it good again.
+    """
 
     def __init__(self, path, now, priority=1):
         self.path = path
         self.lr = now
         self.priority = priority
+        self.asked = None  # when the first unanswered probe went out
+        self.probes = 0
+        self.last_probe = None
 
     def expired(self, now):
         return elapsed(now, self.lr, EXPIRE_MS)
+
+    def quiet(self, now):
+        """Nothing came for so long that who sends here should ask whether anybody listens."""
+        return elapsed(now, self.lr, _QUIET_MS)
+
+    def dead(self, now):
+        return (
+            self.asked is not None
+            and self.probes >= _PROBES
+            and elapsed(now, self.asked, _DEAD_MS)
+        )
+
+    def probed(self, now):
+        """A HELLO or ECHO goes out here."""
+        if self.asked is None:
+            self.asked = now
+            self.probes = 1
+        elif elapsed(now, self.last_probe, _PROBE_MS):
+            self.probes = min(self.probes + 1, 255)
+        else:
+            return
+        self.last_probe = now
+
+    def answered(self):
+        self.asked = None
+        self.probes = 0
 
 
 class Peer:
@@ -64,33 +104,54 @@ class Peer:
         self.last_push = None
         self.push_received = None
         self.push_count = 0
-        self.last_whois_answer = None
+        self.whois_window = None
+        self.whois_answers = 0
+        self.last_echo_answer = None  # over a relay
+        self.confirm_window = None
+        self.confirms = 0
+        self.last_world = None  # when we sent it our planet
+        self.last_relay_probe = None
         self.last_try_remote = None
         self.hello_tries = 0
         self.cached_paths = ()
+        self.redirect_to = None  # (remote, priority) it asked for and has not proven yet
 
     # --- paths
 
     def best_slot(self, now):
-        """The slot with the lowest quality per priority among the unexpired ones, or None."""
+        """The slot with the lowest quality per priority among the unexpired ones, or None. A dead
+        one only if all are.
+        """
         best = None
         best_q = 0
+        best_dead = False
         for s in self.slots:
             if s.lr is None or elapsed(now, s.lr, EXPIRE_MS):
                 continue
+            dead = s.dead(now)
             q = s.path.quality(now) // s.priority
-            if best is None or q <= best_q:
+            if best is None or (best_dead and not dead) or (best_dead == dead and q <= best_q):
                 best = s
                 best_q = q
+                best_dead = dead
         return best
+
+    def live_slot(self, now):
+        """best_slot(), but None if that one is dead."""
+        s = self.best_slot(now)
+        return None if s is None or s.dead(now) else s
 
     def best_path(self, now):
         s = self.best_slot(now)
         return s.path if s else None
 
-    def any_path(self):
+    def any_path(self, now):
         """A path even if expired, the one heard last; for when nothing else is left."""
-        return self.slots[-1].path if self.slots else None
+        best = None
+        for s in self.slots:
+            if best is None or s.path.age(now) <= best.path.age(now):
+                best = s
+        return best.path if best is not None else None
 
     def slot_of(self, path):
         for s in self.slots:
@@ -99,17 +160,25 @@ class Peer:
         return None
 
     def same_ip_alive(self, path, now):
+        """Is there a working path to the same IP (VL1 7.3)? One that owes us an answer is not
+        taken for working: the peer may have come back on another port.
+        """
         ip = path.remote[0]
         for s in self.slots:
             p = s.path
             if p.remote[0] == ip and p.local_socket == path.local_socket and p.alive(now):
-                return True
+                if s.asked is None or not elapsed(now, s.asked, _PROBE_MS):
+                    return True
         return False
 
     def learn(self, path, now, max_slots):
         """Add a path proven by a direct OK (VL1 7.3)."""
         new = Slot(path, now)
         ip = path.remote[0]
+        if self.redirect_to is not None and self.redirect_to[0] == path.remote:
+            self.redirect(path, now, self.redirect_to[1])
+            self.redirect_to = None
+            return self.slots[-1]
         for i, s in enumerate(self.slots):
             if s.path.remote[0] == ip and s.path.local_socket == path.local_socket:
                 self.slots[i] = new  # the caller saw that it is not alive
@@ -167,6 +236,31 @@ class Peer:
             return 0x3FFFFFFF
         return lat * (max(ticks_diff(now, self.last_receive), 0) // 61000 + 1)
 
+    def confirm_allowed(self, now):
+        """May one more HELLO go to an address this peer's packets came from? Eight a second: old
+        packets may be replayed from invented addresses, and a HELLO is longer than many packets.
+        """
+        if elapsed(now, self.confirm_window, 1000):
+            self.confirm_window = now
+            self.confirms = 0
+        self.confirms += 1
+        return self.confirms <= 8
+
+    def whois_allowed(self, now, most):
+        """May it have one more answer to a WHOIS? `most` in a second."""
+        if elapsed(now, self.whois_window, 1000):
+            self.whois_window = now
+            self.whois_answers = 0
+        self.whois_answers += 1
+        return self.whois_answers <= most
+
+    def forget_stale(self, now):
+        """Drop times so old that the wrapping counter could make them look recent again."""
+        for name in _TIMES:
+            then = getattr(self, name)
+            if then is not None and elapsed(now, then, _FORGET_MS):
+                setattr(self, name, None)
+
     def can_echo(self):
         return self.proto >= 5 and self.version != (1, 1, 0)
 
@@ -187,11 +281,29 @@ class Peer:
         return b"".join(out)
 
 
+_TIMES = (
+    "last_receive",
+    "last_nontrivial",
+    "last_trusted",
+    "last_hello",
+    "last_push",
+    "push_received",
+    "whois_window",
+    "last_echo_answer",
+    "confirm_window",
+    "last_world",
+    "last_relay_probe",
+    "last_try_remote",
+)
+
+
 def unpack_cache(data):
     """(identity, proto, version, [remote, ...]) of a peers.d file; ValueError if it is not one."""
     if len(data) < 1 + 71 + 10 or data[0] != _CACHE_VERSION:
         raise ValueError("not a peer cache file of version 2")
     identity, o = Identity.unpack(data, 1)
+    if identity.private is not None:
+        raise ValueError("peer cache file with a secret key")
     if len(data) < o + 10:
         raise ValueError("peer cache file truncated")
     proto = u16(data, o)

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # Passing on what is addressed to others, and introducing the two ends to each other (VL1 7.11,
-# 7.12). A root does it for everybody, a leaf only for paths it trusts.
+# 7.12). A root does it for everybody, a leaf only for paths it trusts. Nothing passed on has been
+# authenticated: the ends do that.
 
 from . import drops, packet
 from ._compat import be16, const, elapsed
@@ -27,6 +28,7 @@ def forward(node, now, local_socket, remote, p, fragment):
     out = peer.best_path(now) if peer is not None else None
     source = None if fragment else bytes(p[13:18])
     direct = out is not None
+    upstream = None
     if out is None:
         upstream = topology.best_upstream(now)
         if upstream is None or upstream.address == source:
@@ -34,13 +36,35 @@ def forward(node, now, local_socket, remote, p, fragment):
         out = upstream.best_path(now)
         if out is None:
             return node.drop(drops.NO_ROUTE)
+    if out.remote == remote:
+        # Back to where it came from: two roots that both do not know the destination would throw
+        # it to and fro until its hops are used up.
+        return node.drop(drops.NO_ROUTE)
     p[index] = p[index] & 0xF8 | (hops + 1)
     node.transmit_datagram(now, out, p)
     node.relayed += 1
-    if source is not None and direct:
-        first = topology.peers.get(source)
-        if first is not None:
-            unite(node, now, first, peer)
+    first = topology.peers.get(source) if source is not None else None
+    if first is not None and _plausible(node, now, first, hops, remote[0]):
+        # The reference introduces a sender and our upstream on every packet; once in 30 s will do.
+        unite(node, now, first, peer if direct else upstream)
+
+
+def _plausible(node, now, first, hops, ip):
+    """Did it come from the sender it names, or from a root? The name alone proves nothing."""
+    if _seen_at(now, first, ip):
+        return True
+    if hops:
+        for address in node.topology.roots:
+            if _seen_at(now, node.topology.peers[address], ip):
+                return True
+    return False
+
+
+def _seen_at(now, peer, ip):
+    for s in peer.slots:
+        if s.path.remote[0] == ip and not s.expired(now):
+            return True
+    return False
 
 
 def unite(node, now, a, b):

@@ -1,10 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The outbound half of the node: sealing, choosing a path, cutting into datagrams, and what waits
-# while there is no path or no identity (VL1 4.8, 7.7, 8.1). Base class of Node; verbs are not
-# known here but for WHOIS, which the waiting needs.
+# The outbound half of the node: sealing, choosing a path or a relay, cutting into datagrams (VL1
+# 4.8, 7.7). Base class of Node; what each verb means is not known here.
 
-from . import crypto, drops, hello, packet
+from . import crypto, drops, hello, keepalive, packet
 from ._compat import const, elapsed
 from .const import (
     DEFAULT_MTU,
@@ -20,7 +19,7 @@ from .const import (
 )
 from .expect import Expected
 from .packet import FLAG_FRAGMENTED, IDX_FLAGS
-from .waiting import Queue, Waiting, Whois
+from .waiting import Waiting
 
 _TRY_KNOWN_MS = const(30000)
 _EXPECTING = (
@@ -37,17 +36,9 @@ _EXPECTING = (
 class Router:
     def _init_router(self, limits):
         self.expected = Expected(limits.expected)
-        self.queued = Queue(limits.queued)
-        self.parked = Queue(limits.parked)
-        self.wanted = Whois()
         self.tx = bytearray(MAX_PACKET)
         self.tx_mv = memoryview(self.tx)
         self.piece_mv = memoryview(bytearray(DEFAULT_MTU))
-        self._recheck = False
-        self._retrying = None
-        self._last_fast = None
-
-    # --- outbound
 
     def wire_out(self, now, local_socket, remote, data, ttl):
         if self.callbacks.wire_send(local_socket, remote, data, ttl):
@@ -81,19 +72,29 @@ class Router:
 
     def _send_tx(self, now, peer, n):
         """Seal tx[:n] for peer and send it over the best way there is; False if there is none."""
-        path = peer.best_path(now)
-        if path is None:
-            if peer.cached_paths or elapsed(now, peer.last_try_remote, _TRY_KNOWN_MS):
+        via = peer
+        slot = peer.best_slot(now)
+        if slot is None or slot.dead(now):
+            if slot is None and (
+                peer.cached_paths or elapsed(now, peer.last_try_remote, _TRY_KNOWN_MS)
+            ):
                 self._try_known(now, peer)
-            path = self.relay_path(now, peer) or peer.any_path()
-            if path is None:
-                return False
+            # Unlike the reference we do not wait for a silent path to expire (VL1 7.14).
+            relay = self.relay(now, peer)
+            if relay is not None and (slot is None or not relay[1].dead(now)):
+                via, slot = relay
+        path = slot.path if slot is not None else peer.any_path(now)
+        if path is None:
+            return False
         if peer.unanswered_since is None:
             peer.unanswered_since = now
         if n > DEFAULT_MTU:
             self.tx[IDX_FLAGS] |= FLAG_FRAGMENTED
         crypto.seal(peer.key, self.tx, n, 1)
         self._transmit(now, path, n)
+        # Last, because it uses tx.
+        if slot is not None and slot.quiet(now):
+            keepalive.probe(self, now, via, slot)
         return True
 
     def _transmit(self, now, path, n):
@@ -123,12 +124,13 @@ class Router:
             if self.acceptable(peer.address, None, remote):
                 hello.send(self, now, peer, None, remote)
 
-    def relay_path(self, now, peer):
-        """A path of the best upstream to relay over, or None."""
-        upstream = self.topology.best_upstream(now)
-        if upstream is None or upstream is peer:
+    def relay(self, now, peer):
+        """(upstream, its slot) to send over when there is no direct way to `peer`, or None."""
+        upstream = self.topology.best_upstream(now, peer)
+        if upstream is None:
             return None
-        return upstream.best_path(now)
+        slot = upstream.best_slot(now)
+        return None if slot is None else (upstream, slot)
 
     def send_to(self, now, peer, local_socket, remote, verb, parts):
         """Seal a packet for peer and send it to a given physical address."""
@@ -141,6 +143,10 @@ class Router:
         crypto.seal(peer.key, self.tx, n, 1)
         path = self.topology.paths.get((local_socket, remote))
         if path is not None:
+            if verb == VERB_ECHO:
+                slot = peer.slot_of(path)
+                if slot is not None:
+                    slot.probed(now)
             self._transmit(now, path, n)
         elif n <= DEFAULT_MTU:
             self.wire_out(now, local_socket, remote, self.tx_mv[:n], 0)
@@ -151,112 +157,3 @@ class Router:
     def reply(self, now, peer, rx, verb, parts):
         """Answer on the arrival path (for a relayed packet that is the relay)."""
         return self.send_to(now, peer, rx.local_socket, rx.remote, verb, parts)
-
-    def rx_reply(self, verb, *parts):
-        """reply() to the packet being processed, for VL2."""
-        return self.reply(self.now, self.rx.peer, self.rx, verb, parts)
-
-    # --- waiting
-
-    def _park_unknown(self, now, rx):
-        item = Waiting(now, rx.source, bytes(rx.p[: rx.n]), (rx.local_socket, rx.remote))
-        if not self.parked.add(item):
-            self.drop(drops.UNKNOWN_SENDER)
-        self.whois(now, rx.source)
-
-    def _park_opened(self, now, rx):
-        item = self._retrying
-        if item is None:
-            data = bytes(rx.p[: rx.n])
-            item = Waiting(now, rx.source, data, (rx.local_socket, rx.remote), True)
-        item.tried = now
-        if not self.parked.add(item):
-            self.drop(drops.QUEUE_FULL)
-
-    def _retry(self, now):
-        """Offer parked packets again: those whose sender is known now, and opened ones."""
-        self._recheck = False
-        peers = self.topology.peers
-        ready = self.parked.take(lambda i: i.opened or i.peer in peers)
-        for item in ready:
-            p = memoryview(bytearray(item.data))
-            if not item.opened:
-                self._packet(now, item.origin[0], item.origin[1], p, len(p))
-                continue
-            rx = self.rx
-            rx.local_socket, rx.remote = item.origin
-            rx.hops = packet.hops(p)
-            rx.source = item.peer
-            rx.id = bytes(p[0:8])
-            rx.p = p
-            rx.n = len(p)
-            rx.peer = self.topology.find(now, item.peer)
-            if rx.peer is None:
-                continue
-            self._retrying = item
-            self._opened(now, rx)
-            self._retrying = None
-
-    def _flush(self, now, peer):
-        """Send what waited for this peer."""
-        if not self.queued.items:
-            return
-        upstream = self.topology.is_upstream(peer.address)
-        for item in self.queued.take(lambda i: upstream or i.peer == peer.address):
-            to = self.topology.find(now, item.peer)
-            n = len(item.data)
-            self.tx_mv[:n] = item.data
-            if to is None or not self._send_tx(now, to, n):
-                self.queued.add(item)
-
-    def whois(self, now, address):
-        """Ask the best upstream for an identity, at most every 500 ms."""
-        if address == self.address or not self.wanted.want(now, address):
-            return
-        self._ask(now, address)
-
-    def _ask(self, now, address):
-        upstream = self.topology.best_upstream(now)
-        if upstream is None or upstream.address == address:
-            return
-        path = upstream.best_path(now)
-        if path is None:
-            return
-        self.wanted.asked(now, address)
-        self.send_to(now, upstream, path.local_socket, path.remote, VERB_WHOIS, (address,))
-
-    def peer_learned(self, now, identity):
-        """A validated identity: make the peer, send and process what waited for it."""
-        peer = self.topology.peers.get(identity.address)
-        if peer is not None:
-            if peer.identity != identity:
-                self.drop(drops.IDENTITY)
-            self.wanted.learned(identity.address)
-            return peer
-        peer = self.topology.add_peer(now, identity)
-        self.wanted.learned(identity.address)
-        self.vl2.identity_learned(now, identity)
-        self._flush(now, peer)
-        if self.parked.items:
-            self._recheck = True
-        return peer
-
-    def _fast(self, now):
-        expired = self.queued.expire(now)
-        self.drops[drops.NO_ROUTE] += expired
-        self.drops[drops.UNKNOWN_SENDER] += self.parked.expire(now)
-        for item in self.queued.take(lambda i: True):
-            n = len(item.data)
-            self.tx_mv[:n] = item.data
-            to = self.topology.find(now, item.peer)
-            if to is None:
-                self.wanted.want(now, item.peer)
-            if to is None or not self._send_tx(now, to, n):
-                self.queued.add(item)
-        for item in self.parked.items:
-            if not item.opened:
-                self.wanted.want(now, item.peer)
-        for address in self.wanted.due(now):
-            self._ask(now, address)
-        if self.parked.items:
-            self._retry(now)

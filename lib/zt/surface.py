@@ -4,9 +4,15 @@
 # tells when our address changed; what to do about it is the caller's.
 
 from . import inet
-from ._compat import const, elapsed
+from ._compat import const, elapsed, ticks_diff
 
 LIFETIME_MS = const(600000)
+_UNTRUSTED = const(8)  # addresses we offer that only ordinary peers reported
+
+# What learn() found out
+SAME = const(0)
+CHANGED = const(1)  # a trusted reporter sees us at another IP than before
+DOUBTFUL = const(2)  # a report that proves nothing contradicts a trusted one
 
 
 class Surface:
@@ -16,27 +22,42 @@ class Surface:
         self.entries = {}
 
     def learn(self, now, reporter, local_socket, reporter_ip, mine, trusted, loopback=False):
-        """Note that `reporter` sees us as `mine`. True if a trusted reporter saw our IP change."""
+        """Note that `reporter` sees us as `mine`. `trusted` is for an answer of a root."""
         scope = inet.scope(mine[0])
-        if scope != inet.scope(reporter_ip) or scope < (2 if loopback else 3):
-            return False
+        if scope != inet.scope(reporter_ip) or scope < (2 if loopback else 3) or not mine[1]:
+            return SAME
         key = (reporter, local_socket, reporter_ip, scope)
         e = self.entries.get(key)
-        fresh = e is not None and not elapsed(now, e[1], LIFETIME_MS)
-        changed = fresh and trusted and e[0][0] != mine[0]
+        if e is not None and elapsed(now, e[1], LIFETIME_MS):
+            e = None
+        other = e is not None and e[0][0] != mine[0]
+        if other and e[2] and not trusted:
+            # It must not take the place of the answer it contradicts: the change would go unseen.
+            return DOUBTFUL
+        changed = other and trusted
         if changed:
             for k in list(self.entries):
                 if k[3] == scope and k[2] != reporter_ip:
                     del self.entries[k]
-        if e is None and len(self.entries) >= self.size:
-            self._drop_oldest(now)
-        self.entries[key] = [mine, now, trusted]
-        return changed
+        if key not in self.entries and len(self.entries) >= self.size:
+            self._make_room(now)
+        self.entries[key] = [mine, now, trusted or (e is not None and e[2])]
+        return CHANGED if changed else SAME
 
-    def _drop_oldest(self, now):
+    def _make_room(self, now):
+        """Give up what is oldest, ordinary peers' reports first."""
         self.expire(now)
-        while len(self.entries) >= self.size:
-            del self.entries[next(iter(self.entries))]
+        if len(self.entries) < self.size:
+            return
+        victim = None
+        rank = None
+        for k in self.entries:
+            e = self.entries[k]
+            r = (0 if e[2] else 1, max(ticks_diff(now, e[1]), 0))
+            if rank is None or r > rank:
+                victim = k
+                rank = r
+        del self.entries[victim]
 
     def expire(self, now):
         for k in list(self.entries):
@@ -44,9 +65,13 @@ class Surface:
                 del self.entries[k]
 
     def addresses(self, now):
-        """Distinct (ip, port) others see us at."""
+        """Distinct (ip, port) others see us at: what roots say, then a few of what peers say."""
         out = []
+        rest = []
         for e in self.entries.values():
-            if e[0] not in out and not elapsed(now, e[1], LIFETIME_MS):
-                out.append(e[0])
-        return out
+            if not elapsed(now, e[1], LIFETIME_MS):
+                which = out if e[2] else rest
+                if e[0] not in which:
+                    which.append(e[0])
+        rest = [a for a in rest if a not in out]
+        return out + rest[:_UNTRUSTED]

@@ -1,12 +1,20 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Who exists: known peers, known paths, the planet and its roots. Both tables are bounded; a full
-# table gives up its longest silent entry, never a root.
+# Who exists: known peers, known paths, the planet and its roots. All tables are bounded; a full
+# one gives up its longest silent entry, never a root. The cache of peers in the storage is a help,
+# not a need: what goes wrong with it is logged and otherwise ignored.
 
 from . import log, world
-from ._compat import elapsed, ticks_diff
+from ._compat import const, elapsed, ticks_diff
 from .path import Path
 from .peer import ACTIVITY_MS, Peer, unpack_cache
+
+_CACHED_PER_PEER = const(4)  # objects in the cache, in multiples of the `peers` limit
+_LOADS = const(16)  # a second that packets of unproven origin may cause
+
+
+class _Unread(Exception):
+    """The storage did not give what it should have."""
 
 
 class Topology:
@@ -20,6 +28,10 @@ class Topology:
         self.roots = {}  # address -> list of endpoints, ourselves excluded
         self.am_root = False
         self.evicted = 0
+        self._loads = 0
+        self._loads_window = None
+        # Which peers the cache has, so that an invented address costs no look-up on disk.
+        self.cached = set(storage.keys("peer"))
 
     # --- the planet (VL1 6.3)
 
@@ -40,7 +52,10 @@ class Topology:
         if self.planet is None or not candidate.replaces(self.planet):
             return False
         self._use(candidate)
-        self.storage.put("planet", candidate.pack())
+        try:
+            self.storage.put("planet", candidate.pack())
+        except OSError as e:
+            log.error("planet", "the newer planet is not stored: %s" % e)
         return True
 
     def _use(self, planet):
@@ -65,13 +80,19 @@ class Topology:
     def upstreams(self):
         return list(self.roots)
 
-    def best_upstream(self, now):
-        """The Peer of the best root that has a path, else of any root, else None."""
+    def best_upstream(self, now, besides=None):
+        """The Peer of the best root with a working path, else with a dead one, else of any root;
+        None if there is none but `besides`.
+        """
         best = None
         best_key = None
         for address in self.roots:
             peer = self.peers[address]
-            key = (0 if peer.best_slot(now) else 1, peer.upstream_score(now))
+            if peer is besides:
+                continue
+            slot = peer.best_slot(now)
+            rank = 2 if slot is None else 1 if slot.dead(now) else 0
+            key = (rank, peer.upstream_score(now))
             if best is None or key < best_key or (key == best_key and address > best.address):
                 best = peer
                 best_key = key
@@ -91,6 +112,7 @@ class Topology:
         return peer
 
     def _evict(self, now):
+        # Those never heard go first: strangers can make us learn and load any number of them.
         oldest = None
         oldest_age = -1
         for address, p in self.peers.items():
@@ -98,6 +120,8 @@ class Topology:
                 continue
             heard = p.last_receive if p.last_receive is not None else p.known_since
             age = max(ticks_diff(now, heard), 0) if heard is not None else ACTIVITY_MS
+            if p.last_receive is None:
+                age += 4 * ACTIVITY_MS
             if age > oldest_age:
                 oldest = p
                 oldest_age = age
@@ -109,48 +133,93 @@ class Topology:
         self.save_peer(now, peer)
         del self.peers[peer.address]
 
-    def save_peer(self, now, peer):
-        if peer.last_receive is not None:
-            self.storage.put("peer", peer.pack(now), peer.address)
+    def doubtful(self, peer):
+        """Is its key only hearsay? Then a validated identity for the address takes its place."""
+        return peer.last_receive is None and peer.address not in self.roots
 
-    def find(self, now, address):
-        """The peer with this address, from memory or from the cache on disk; None if unknown."""
+    def replace(self, now, identity):
+        """Another key for an address whose owner we never heard: what we had was wrong (a damaged
+        cache). Returns the new Peer.
+        """
+        del self.peers[identity.address]
+        self._uncache(identity.address)
+        return self.add_peer(now, identity)
+
+    def find(self, now, address, inbound=False):
+        """The peer with this address, from memory or from the cache on disk; None if unknown.
+
+        `inbound` is for addresses of unproven origin: few of those may cause a load.
+        """
         peer = self.peers.get(address)
-        if peer is None and address != self.identity.address:
-            data = self.storage.get("peer", address)
-            if data:
-                peer = self._load(now, address, data)
-        return peer
-
-    def load_cached(self, now, address):
-        """Merge what the cache knows of a root (its identity is the planet's)."""
-        peer = self.peers.get(address)
-        data = self.storage.get("peer", address)
-        if not data or peer is None:
-            return
+        if peer is not None or address not in self.cached:
+            return peer
+        if inbound:
+            if elapsed(now, self._loads_window, 1000):
+                self._loads_window = now
+                self._loads = 0
+            self._loads += 1
+            if self._loads > _LOADS:
+                return None
         try:
-            identity, _, _, remotes = unpack_cache(data)
-        except ValueError as e:
-            log.warn("peer", "cache of %s ignored: %s" % (address.hex(), e))
-            return
-        if identity == peer.identity:
-            peer.cached_paths = remotes
-
-    def _load(self, now, address, data):
-        try:
-            identity, proto, version, remotes = unpack_cache(data)
-        except ValueError as e:
-            log.warn("peer", "cache of %s ignored: %s" % (address.hex(), e))
-            self.storage.put("peer", None, address)
-            return None
-        if identity.address != address:
-            self.storage.put("peer", None, address)
+            identity, proto, version, remotes = self._read(address)
+        except _Unread:
             return None
         peer = self.add_peer(now, identity)
         peer.proto = proto
         peer.version = version
         peer.cached_paths = remotes
         return peer
+
+    # --- the cache (VL1 8.3)
+
+    def save_peer(self, now, peer):
+        if peer.last_receive is None:
+            return
+        full = len(self.cached) >= _CACHED_PER_PEER * self.limits.peers
+        if full and peer.address not in self.cached and peer.address not in self.roots:
+            return
+        try:
+            self.storage.put("peer", peer.pack(now), peer.address)
+            self.cached.add(peer.address)
+        except OSError as e:
+            log.warn("peer", "not stored: %s" % e)
+
+    def load_cached(self, address):
+        """Merge what the cache knows of a root (its identity is the planet's)."""
+        peer = self.peers.get(address)
+        if peer is None or address not in self.cached:
+            return
+        try:
+            identity, _, _, remotes = self._read(address)
+        except _Unread:
+            return
+        if identity == peer.identity:
+            peer.cached_paths = remotes
+
+    def _read(self, address):
+        try:
+            data = self.storage.get("peer", address)
+            if data:
+                found = unpack_cache(data)
+                if found[0].address == address:
+                    return found
+                log.warn("peer", "cache of %s ignored: it is of another peer" % address.hex())
+        except ValueError as e:
+            log.warn("peer", "cache of %s ignored: %s" % (address.hex(), e))
+        except OSError as e:
+            log.warn("peer", "not read: %s" % e)
+            self.cached.discard(address)
+            raise _Unread
+        self._uncache(address)
+        raise _Unread
+
+    def _uncache(self, address):
+        if address in self.cached:
+            self.cached.discard(address)
+            try:
+                self.storage.put("peer", None, address)
+            except OSError as e:
+                log.warn("peer", "not removed: %s" % e)
 
     # --- paths
 
@@ -160,40 +229,48 @@ class Topology:
         p = self.paths.get(key)
         if p is None:
             if len(self.paths) >= self.limits.paths:
-                self._drop_path(now)
+                self._drop_paths(now)
             p = Path(local_socket, remote)
             self.paths[key] = p
         return p
 
-    def _drop_path(self, now):
+    def _used(self):
         used = set()
         for peer in self.peers.values():
             for s in peer.slots:
                 used.add((s.path.local_socket, s.path.remote))
-        oldest = None
-        for key, p in self.paths.items():
-            if key not in used and (oldest is None or p.age(now) > self.paths[oldest].age(now)):
-                oldest = key
-        if oldest is None:  # every path is somebody's: give up the longest silent
-            for key, p in self.paths.items():
-                if oldest is None or p.age(now) > self.paths[oldest].age(now):
-                    oldest = key
-        del self.paths[oldest]
+        return used
+
+    def _drop_paths(self, now):
+        """Make room: the longest silent eighth of the paths that no peer has, else of all. Many at
+        once, because replayed packets can fill the table and each search goes through all of it.
+        """
+        used = self._used()
+        silent = [(-p.age(now), key) for key, p in self.paths.items() if key not in used]
+        if not silent:
+            silent = [(-p.age(now), key) for key, p in self.paths.items()]
+        silent.sort(key=lambda e: e[0])
+        for _, key in silent[: max(len(self.paths) // 8, 1)]:
+            path = self.paths.pop(key)
+            if key in used:
+                for peer in self.peers.values():
+                    peer.slots = [s for s in peer.slots if s.path is not path]
 
     def housekeeping(self, now):
         """Drop silent peers and unused paths (VL1 8.1, every 30 s)."""
         for address in list(self.peers):
             peer = self.peers[address]
             peer.prune(now)
+            peer.forget_stale(now)
             if address in self.roots:
                 continue
             since = peer.last_receive if peer.last_receive is not None else peer.known_since
             if elapsed(now, since, ACTIVITY_MS):
                 self.forget(now, peer)
-        used = set()
-        for peer in self.peers.values():
-            for s in peer.slots:
-                used.add((s.path.local_socket, s.path.remote))
+        used = self._used()
         for key in list(self.paths):
-            if key not in used and not self.paths[key].alive(now):
+            path = self.paths[key]
+            if key not in used and not path.alive(now):
                 del self.paths[key]
+            else:
+                path.forget_stale(now)

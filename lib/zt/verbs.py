@@ -36,8 +36,12 @@ from .direct import push_received, rendezvous
 from .identity import Identity
 
 _ECHO_GATE_MS = const(166)
-_WHOIS_GATE_MS = const(100)
-_MAX_WHOIS = const(16)  # addresses answered of one request; the reference asks for one
+# The reference asks for one address in a packet and reads only the first of an answer (VL1 5.6).
+# An answer is longer than its question, so neither one question nor one peer gets many: a leaf
+# allows what its reference does (one per 100 ms), a root more, where the reference has no bound.
+_MAX_WHOIS = const(4)
+_WHOIS_LEAF = const(10)  # in a second
+_WHOIS_ROOT = const(128)
 
 
 def nop(node, now, rx):
@@ -66,7 +70,8 @@ def error(node, now, rx):
         raise ValueError("ERROR truncated")
     code = p[37]
     if code == ERROR_IDENTITY_COLLISION:
-        if p[28] == VERB_HELLO and node.topology.is_upstream(rx.source):
+        asked = node.expected.find(now, bytes(p[29:37]), VERB_HELLO, rx.source) is not None
+        if asked and p[28] == VERB_HELLO and node.topology.is_upstream(rx.source):
             log.error("vl1", "a root says our address belongs to another identity")
             node.callbacks.event("identity_collision", {"from": rx.source.hex()})
         return DONE
@@ -83,9 +88,11 @@ def ok(node, now, rx):
     # OK to a pushed configuration is quoted as ECHO (VL1 5.13), so look an ECHO up under both
     # verbs.
     rtt = node.expected.find(now, in_re_id, in_re, rx.source)
-    if rtt is None and in_re == VERB_ECHO:
-        rtt = node.expected.find(now, in_re_id, VERB_NETWORK_CONFIG, rx.source)
     if rtt is None:
+        if in_re == VERB_ECHO and node.expected.find(
+            now, in_re_id, VERB_NETWORK_CONFIG, rx.source
+        ) is not None:  # fmt: skip
+            return DONE
         node.drop(drops.UNEXPECTED)
         return IGNORED
     if in_re == VERB_HELLO:
@@ -109,11 +116,9 @@ def ok(node, now, rx):
 
 def whois(node, now, rx):
     peer = rx.peer
-    if not node.topology.am_root:
-        if not elapsed(now, peer.last_whois_answer, _WHOIS_GATE_MS):
-            node.drop(drops.GATED)
-            return IGNORED
-        peer.last_whois_answer = now
+    if not peer.whois_allowed(now, _WHOIS_ROOT if node.topology.am_root else _WHOIS_LEAF):
+        node.drop(drops.GATED)
+        return IGNORED
     parts = [bytes([VERB_WHOIS]), rx.id]
     end = min(rx.n, 28 + 5 * _MAX_WHOIS)
     for o in range(28, end - 4, 5):
@@ -121,22 +126,23 @@ def whois(node, now, rx):
         if address == node.address:
             parts.append(node.identity.pack())
             continue
-        found = node.topology.find(now, address)
+        found = node.topology.find(now, address, True)
         if found is not None:
             parts.append(found.identity.pack())
         else:
-            node.whois(now, address)
+            node.whois(now, address, False)
     if len(parts) > 2:
         node.reply(now, peer, rx, VERB_OK, parts)
     return DONE
 
 
 def echo(node, now, rx):
-    path = node.topology.path(now, rx.local_socket, rx.remote)
-    if not elapsed(now, path.last_echo_answer, _ECHO_GATE_MS):
+    # The gate is of the path (VL1 7.9), but peers behind one relay must not share it.
+    gate = node.topology.path(now, rx.local_socket, rx.remote) if rx.hops == 0 else rx.peer
+    if not elapsed(now, gate.last_echo_answer, _ECHO_GATE_MS):
         node.drop(drops.GATED)
         return IGNORED
-    path.last_echo_answer = now
+    gate.last_echo_answer = now
     node.reply(now, rx.peer, rx, VERB_OK, (bytes([VERB_ECHO]), rx.id, rx.p[28 : rx.n]))
     return DONE
 

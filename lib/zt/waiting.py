@@ -12,13 +12,12 @@ _WHOIS_MAX = const(256)
 
 
 class Waiting:
-    """One queued packet. `peer` is the address it waits for; `origin` is (local socket, remote,
-    hops).
+    """One queued packet. `peer` is the address it waits for; `origin` is (local socket, remote) of
+    an inbound one; `opened` says that it is authentic and already in the clear.
     """
 
     def __init__(self, now, peer, data, origin=None, opened=False):
         self.began = now
-        self.tried = now
         self.peer = peer
         self.data = data
         self.origin = origin
@@ -26,7 +25,11 @@ class Waiting:
 
 
 class Queue:
-    """A bounded FIFO of Waiting; add() returns False when the oldest had to go."""
+    """A bounded FIFO of Waiting; add() returns False when one had to go.
+
+    That is the oldest; but where anybody can fill the queue (inbound packets of unknown senders),
+    what is known to be authentic stays longer.
+    """
 
     def __init__(self, size):
         self.size = size
@@ -36,16 +39,24 @@ class Queue:
         self.items.append(item)
         if len(self.items) <= self.size:
             return True
-        self.items.pop(0)
+        victim = 0
+        for i, w in enumerate(self.items):
+            if not w.opened:
+                victim = i
+                break
+        self.items.pop(victim)
         return False
 
     def take(self, want):
-        """Remove and return the entries for which want(item) is true."""
+        """Remove and return the entries for which want(item) is true, in their order."""
         if not self.items:
             return ()
-        taken = [i for i in self.items if want(i)]
+        taken = []
+        left = []
+        for i in self.items:
+            (taken if want(i) else left).append(i)
         if taken:
-            self.items = [i for i in self.items if i not in taken]
+            self.items = left
         return taken
 
     def expire(self, now):
@@ -56,23 +67,46 @@ class Queue:
 
 
 class Whois:
-    """Addresses we want identities of; each is asked for at most every 500 ms."""
+    """Addresses we want identities of; each is asked for at most every 500 ms.
 
-    def __init__(self):
-        self.wanted = {}  # address -> [last asked or None, last wanted]
+    Those only strangers made us want (the sender of a packet may be invented) have a smaller
+    bound and give way to our own, so that a flood neither becomes one at the root nor stops us
+    from asking.
+    """
 
-    def want(self, now, address):
+    def __init__(self, strangers):
+        self.strangers = strangers
+        self.wanted = {}  # address -> [last asked or None, last wanted, is it our own wish]
+        self.foreign = 0
+
+    def want(self, now, address, own=True):
         """True if the question should go out now."""
         e = self.wanted.get(address)
         if e is None:
-            if len(self.wanted) >= _WHOIS_MAX:
+            if not own and self.foreign >= self.strangers:
                 return False
-            e = self.wanted[address] = [None, now]
+            if len(self.wanted) >= _WHOIS_MAX and not (own and self._make_room()):
+                return False
+            e = self.wanted[address] = [None, now, own]
+            if not own:
+                self.foreign += 1
+        elif own and not e[2]:
+            e[2] = True
+            self.foreign -= 1
         e[1] = now
         return elapsed(now, e[0], RETRY_MS)
 
+    def _make_room(self):
+        for address in self.wanted:
+            if not self.wanted[address][2]:
+                self._forget(address)
+                return True
+        return False
+
     def asked(self, now, address):
-        self.wanted[address][0] = now
+        e = self.wanted.get(address)
+        if e is not None:
+            e[0] = now
 
     def due(self, now):
         """Addresses to ask for again; forgets those nobody wanted for five seconds."""
@@ -80,10 +114,15 @@ class Whois:
         for address in list(self.wanted):
             e = self.wanted[address]
             if elapsed(now, e[1], LIFETIME_MS):
-                del self.wanted[address]
+                self._forget(address)
             elif elapsed(now, e[0], RETRY_MS):
                 out.append(address)
         return out
 
     def learned(self, address):
-        self.wanted.pop(address, None)
+        if address in self.wanted:
+            self._forget(address)
+
+    def _forget(self, address):
+        if not self.wanted.pop(address)[2]:
+            self.foreign -= 1

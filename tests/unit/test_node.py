@@ -219,7 +219,7 @@ def test_an_unreachable_root_is_not_hammered():
     a.cb.wire_send = lambda sock, remote, data, ttl: sent.append(sim.now) or 0
     sim.run(600000)
     assert not a.online
-    assert 8 <= len(sent) <= 20, len(sent)
+    assert 8 <= len(sent) <= 45, len(sent)  # the reference: 120
     assert [t - sent[0] for t in sent[:4]] == [0, 1000, 3000, 7000]
 
 
