@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# make bench: our figures beside those of the real libzt 1.8.4, same machine, same run. Prints a table
-# and writes build/bench.json: a list of {name, value, unit, target, peer, peer_value, command}. Nodes
-# run in network namespaces without a default route (tests/interop/lab.py).
+# make bench: our figures beside those of the real libzt 1.8.4, same machine, same run. Prints a
+# table and writes build/bench.json: a list of {name, value, unit, target, peer, peer_value,
+# command}. Nodes run in network namespaces without a default route (tests/interop/lab.py).
 #
 # usage: bench.py [--only crypto|nodes] [--quick]
 
