@@ -42,27 +42,25 @@ static wire_t *get_wire(mp_obj_t handle) {
     return &wires[n];
 }
 
-// False when ip is not of the wire's family.
-static bool set_address(address_t *a, socklen_t *len, const wire_t *w, const mp_buffer_info_t *ip, unsigned port) {
+// Fills *a; its length, or 0 when ip is not of the wire's family.
+static socklen_t set_address(address_t *a, const wire_t *w, const mp_buffer_info_t *ip, unsigned port) {
     memset(a, 0, sizeof(*a));
     if (ip->len != (w->v6 ? 16 : 4)) {
-        return false;
+        return 0;
     }
-    if (w->v6) {
-        a->v6.sin6_family = AF_INET6;
-        a->v6.sin6_port = htons((uint16_t)port);
-        memcpy(&a->v6.sin6_addr, ip->buf, 16);
-        if (IN6_IS_ADDR_LINKLOCAL(&a->v6.sin6_addr)) {
-            a->v6.sin6_scope_id = w->scope;
-        }
-        *len = sizeof(a->v6);
-    } else {
+    if (!w->v6) {
         a->v4.sin_family = AF_INET;
         a->v4.sin_port = htons((uint16_t)port);
         memcpy(&a->v4.sin_addr, ip->buf, 4);
-        *len = sizeof(a->v4);
+        return sizeof(a->v4);
     }
-    return true;
+    a->v6.sin6_family = AF_INET6;
+    a->v6.sin6_port = htons((uint16_t)port);
+    memcpy(&a->v6.sin6_addr, ip->buf, 16);
+    if (IN6_IS_ADDR_LINKLOCAL(&a->v6.sin6_addr)) {
+        a->v6.sin6_scope_id = w->scope;
+    }
+    return sizeof(a->v6);
 }
 
 // The interface that has this link-local address, 0 for none.
@@ -120,8 +118,7 @@ static mp_obj_t wire_open(mp_obj_t ip_in, mp_obj_t port_in) {
     set_buffer(w.fd, SO_RCVBUFFORCE, SO_RCVBUF);
     set_buffer(w.fd, SO_SNDBUFFORCE, SO_SNDBUF);
     address_t a;
-    socklen_t len;
-    set_address(&a, &len, &w, &ip, (unsigned)port);
+    socklen_t len = set_address(&a, &w, &ip, (unsigned)port);
     int err = bind(w.fd, &a.any, len) == 0 ? zt_wait_add(w.fd) : errno;
     if (err != 0) {
         close(w.fd);
@@ -216,8 +213,8 @@ static mp_obj_t wire_send(size_t n_args, const mp_obj_t *args) {
         mp_raise_ValueError(MP_ERROR_TEXT("bad argument"));
     }
     address_t to;
-    socklen_t len;
-    if (!set_address(&to, &len, w, &ip, (unsigned)port)) {
+    socklen_t len = set_address(&to, w, &ip, (unsigned)port);
+    if (len == 0) {
         return MP_OBJ_NEW_SMALL_INT(EAFNOSUPPORT);
     }
     struct iovec iov = { .iov_base = buf.buf, .iov_len = (size_t)n };
