@@ -52,12 +52,10 @@ print("@end")
 def cpython_only(path):
     """The reason the file gives for not running here, or None."""
     with open(path, encoding="utf-8") as f:
-        for _ in range(10):
-            line = f.readline()
-            found = re.match(r"#.*\bcpython[- ]only\b[:.,;]?\s*(.*)", line, re.IGNORECASE)
-            if found:
-                return found.group(1).strip() or "CPython only"
-    return None
+        head = [f.readline() for _ in range(10)]
+    text = " ".join(line[1:].strip() for line in head if line.startswith("#"))
+    found = re.search(r"\bcpython[- ]only\b[:.,;]?\s*([^.]*)", text, re.IGNORECASE)
+    return (found.group(1).strip() or "CPython only") if found else None
 
 
 def run_file(path):
