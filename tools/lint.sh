@@ -102,7 +102,7 @@ house_rules() {
         findings "tab"
 
     # Names of this project's own machines, package mirrors and work folders help nobody.
-    places='(^|[^A-Za-z0-9._-])/(work|root|home)/|\.\./shared|shared/spec'
+    places='(^|[^A-Za-z0-9._-])/(work|root)/|\.\./shared|shared/spec'
     hosts='pypi\.org|files\.pythonhosted|deb\.debian\.org|proxy\.golang|registry\.npmjs|crates\.io'
     # shellcheck disable=SC2046,SC2086
     grep -nE "$places|$hosts" $(printf '%s\n' $text | grep -v '^tools/lint\.sh$') /dev/null |

@@ -9,8 +9,9 @@ import time
 MICROPYTHON = sys.implementation.name == "micropython"
 
 if MICROPYTHON:
-    from micropython import const
     from time import ticks_add, ticks_diff, ticks_ms
+
+    from micropython import const
 else:
 
     def const(x):

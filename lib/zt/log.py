@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# One logger for the whole node. A line is "level subsystem: text". Callers test the level before they
-# build arguments, and never pass a key, a token or a decrypted payload.
+# One logger for the whole node. A line is "level subsystem: text". Callers test the level before
+# they build arguments, and never pass a key, a token or a decrypted payload.
 
 from ._compat import const
 
