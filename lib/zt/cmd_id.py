@@ -152,6 +152,8 @@ def planet_new(args):
     roots = [_parse_root(text) for text in args.root]
     keys = args.keys or args.out + ".keys"
     fresh = not osutil.exists(keys)
+    if fresh and osutil.exists(args.out):
+        raise Failure("%s exists and was signed by other keys than %s" % (args.out, keys))
     private, public = _signing_keys(keys)
     timestamp = wall_ms()
     world_id = None
@@ -162,7 +164,7 @@ def planet_new(args):
         except ValueError as e:
             raise Failure("%s exists and is not a planet: %s" % (args.out, e))
         if old.update_key != public:
-            raise Failure("%s exists and is signed by other keys than %s" % (args.out, keys))
+            raise Failure("%s exists and was signed by other keys than %s" % (args.out, keys))
         world_id = old.id
         timestamp = max(timestamp, int.from_bytes(old.timestamp, "big") + 1)
     made = world.World.make(

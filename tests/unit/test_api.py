@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The HTTP API, request bytes in and response bytes out: tokens, permissions, bounds, the original's
-# shapes, the controller's objects.
+# The HTTP API, request bytes in and response bytes out: tokens, permissions, bounds, the
+# original's shapes, the controller's objects.
 
 import asyncio
 
