@@ -12,6 +12,8 @@ from .node import Node
 from .osutil import Failure
 from .store import FileStore
 
+_PEER_CACHE_S = 30 * 86400  # VL1 8.3
+
 
 def network_id(text):
     """A network id from its 16 hex digits; Failure otherwise."""
@@ -113,6 +115,7 @@ class Host:
         if planet_data is not None and planet_data != self.store.get("planet"):
             self.store.put("planet", planet_data)
         self._check_planet()
+        self.store.expire("peer", wall_ms() // 1000, _PEER_CACHE_S)
         self._ensure_identity(progress)
         settings.bind = self.conf.bind
         settings.blacklist = self.conf.blacklist

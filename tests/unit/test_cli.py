@@ -455,3 +455,15 @@ def cpu(pid):
     """Seconds of processor time a process has used."""
     words = open("/proc/%d/stat" % pid).read().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_page_names_every_command_and_option():
+    from zt import cli
+
+    page = open(os.path.join(TOP, "docs", "cli.md")).read()
+    for _, module, _ in cli._MODULES:
+        commands = cli._load(module).COMMANDS
+        for key in commands:
+            assert "zt " + " ".join(key) in page, key
+            for names, _, _, _ in tuple(commands[key].options) + cli.COMMON:
+                assert names[0] in page, (key, names)
