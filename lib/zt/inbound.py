@@ -170,8 +170,12 @@ class Inbound(Parking):
                 slot.lr = now
                 if rx.verb == VERB_OK:  # proves both directions
                     slot.answered()
-            elif not peer.same_ip_alive(path, now):
-                self._new_path(now, rx, peer, path)
+            else:
+                other = peer.same_ip(path, now)
+                if other is None:
+                    self._new_path(now, rx, peer, path)
+                elif rx.verb == VERB_HELLO:
+                    keepalive.moved(self, now, peer, other, path)
         if trusted:
             peer.last_trusted = now
             if path is not None:

@@ -23,9 +23,10 @@ _ONLINE_MS = const(60000)  # our choice; the reference waits 500 s
 # asking us, so each should be able to reach us; 25 s is below the usual 30 s of a NAT.
 _OTHER_ROOT_MS = const(25000)
 _PROBE_MS = const(1000)
-_GIVE_UP = const(4)  # probes after which a path is asked only at the heartbeat
+_GIVE_UP = const(5)  # probes after which a path is asked only at the heartbeat
 _RELAY_PROBE_MS = const(5000)
 _UNANSWERED_MS = const(20000)
+_WAITING_MS = const(30000)
 _BACKOFF_MAX = const(4)  # 1, 2, 4, 8, then 16 s between HELLOs to a root that never answers
 
 
@@ -66,6 +67,8 @@ def ping_pass(node, now):
             continue
         if peer.active(now):
             wait = min(wait, _keep(node, now, peer))
+        if peer.candidate is not None:
+            wait = min(wait, _candidate(node, now, peer))
         _ask_over_relay(node, now, peer)
         state(node, now, peer)
     online(node, now)
@@ -173,12 +176,39 @@ def _keep(node, now, peer):
     return wait
 
 
+def moved(node, now, peer, slot, path):
+    """A HELLO from an IP we have a working path to, but from another port. Usually the peer has
+    several sockets and nothing is to be done (VL1 7.3). If it was restarted on another port, the
+    reference notices when the old path has been silent for 19 s; we ask there.
+    """
+    if elapsed(now, slot.lr, _PROBE_MS) and node.acceptable(peer.address, path.local_socket, path.remote):
+        peer.candidate = path
+        probe(node, now, peer, slot)
+        node.wake(now, _PROBE_MS)
+
+
+def _candidate(node, now, peer):
+    path = peer.candidate
+    slot = peer.same_ip(path, now)
+    if slot is not None and slot.asked is not None:
+        return _PROBE_MS
+    peer.candidate = None
+    if slot is None:
+        hello.send(node, now, peer, path.local_socket, path.remote)
+    return PASS_MS
+
+
+def _waiting(peer, now):
+    """Did we send something lately and hear nothing since?"""
+    return peer.unanswered_since is not None and not elapsed(now, peer.last_sent, _WAITING_MS)
+
+
 def _ask_over_relay(node, now, peer):
     """We send over a relay and hear nothing: is the peer there at all? The reference does not ask,
     but neither does it tell its user.
     """
     if (
-        peer.unanswered_since is None
+        not _waiting(peer, now)
         or peer.state == STATE_UNREACHABLE
         or not elapsed(now, peer.unanswered_since, _RELAY_PROBE_MS)
         or not elapsed(now, peer.last_relay_probe, _RELAY_PROBE_MS)
@@ -194,7 +224,9 @@ def state(node, now, peer):
     """Work out direct, relayed or unreachable, and tell the application of a change."""
     if peer.live_slot(now) is not None:
         new = STATE_DIRECT
-    elif peer.unanswered_since is not None and elapsed(now, peer.unanswered_since, _UNANSWERED_MS):
+    elif peer.state == STATE_UNREACHABLE and peer.unanswered_since is not None:
+        return
+    elif _waiting(peer, now) and elapsed(now, peer.unanswered_since, _UNANSWERED_MS):
         new = STATE_UNREACHABLE
     elif peer.last_receive is not None or peer.unanswered_since is not None:
         new = STATE_RELAYED

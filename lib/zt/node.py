@@ -163,6 +163,11 @@ class Node(VL2Host):
         keepalive.network_changed(self, now)
         self._next_pass = now
 
+    def wake(self, now, ms):
+        """The next pass is in `ms` at the latest."""
+        if self._next_pass is None or ticks_diff(self._next_pass, now) > ms:
+            self._next_pass = ticks_add(now, ms)
+
     def planet_changed(self, now, planet):
         """A root sent a newer planet, it is in use."""
         self._next_pass = now

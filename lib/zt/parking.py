@@ -5,17 +5,21 @@
 # waiting (VL1 4.9, 7.7, 8.1). Base class of Node.
 
 from . import drops, keepalive, packet
+from ._compat import const
 from .const import VERB_WHOIS
 from .identity import reserved
 from .router import Router
 from .waiting import Queue, Waiting, Whois
+
+_WHOIS = const(32)  # questions at a time on behalf of others
+_ROOT_WHOIS = const(128)
 
 
 class Parking(Router):
     def _init_parking(self, limits):
         self.queued = Queue(limits.queued)
         self.parked = Queue(limits.parked)
-        self.wanted = Whois(min(limits.parked, 32))
+        self.wanted = Whois(min(limits.parked, _ROOT_WHOIS if self.topology.am_root else _WHOIS))
         self._recheck = False
         self._retrying = None
         self._last_fast = None
@@ -100,8 +104,15 @@ class Parking(Router):
         if relay is None or relay[0].address == address:
             return
         upstream, slot = relay
+        times = self.wanted.asked(now, address)
+        if times:
+            # Roots do not ask on for each other (verbs.whois), so go round them.
+            peers = self.topology.peers
+            usable = [peers[a] for a in sorted(self.topology.roots) if peers[a].live_slot(now)]
+            if usable:
+                upstream = usable[(_index(usable, upstream) + times) % len(usable)]
+                slot = upstream.live_slot(now)
         path = slot.path
-        self.wanted.asked(now, address)
         self.send_to(now, upstream, path.local_socket, path.remote, VERB_WHOIS, (address,))
         if slot.quiet(now):
             keepalive.probe(self, now, upstream, slot)
@@ -140,3 +151,10 @@ class Parking(Router):
             self._ask(now, address)
         if self.parked.items:
             self._retry(now)
+
+
+def _index(items, one):
+    for i, item in enumerate(items):
+        if item is one:
+            return i
+    return 0

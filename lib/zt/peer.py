@@ -32,10 +32,11 @@ NONTRIVIAL = (
 )
 _CACHE_VERSION = const(2)
 _MAX_CACHED_PATHS = const(8)
-_QUIET_MS = const(5000)
-_PROBES = const(4)
+_QUIET_MS = const(4000)
+_FRESH_MS = const(30000)
+_PROBES = const(5)
 _PROBE_MS = const(900)  # probes go out each second; those closer together count as one
-_DEAD_MS = const(3500)
+_DEAD_MS = const(4500)
 _FORGET_MS = const(3600000)
 
 
@@ -43,7 +44,7 @@ class Slot:
     """One path of one peer: `lr` is when it last carried a direct valid packet.
 
     The reference keeps using a silent path for up to 243 s (VL1 7.14). We ask: a request that can
-    only be answered directly is a probe, and when four of them went out over 3.5 s and more and
+    only be answered directly is a probe, and when five of them went out over 4.5 s and more and
     nothing was answered, the path is `dead`: used only if there is neither another path nor a
     relay. Any direct OK makes it good again.
     """
@@ -62,6 +63,10 @@ class Slot:
     def quiet(self, now):
         """Nothing came for so long that who sends here should ask whether anybody listens."""
         return elapsed(now, self.lr, _QUIET_MS)
+
+    def stale(self, now):
+        """Dead, or silent for longer than any keep-alive: better asked before it is used."""
+        return elapsed(now, self.lr, _FRESH_MS) or self.dead(now)
 
     def dead(self, now):
         return (
@@ -100,12 +105,14 @@ class Peer:
         self.last_nontrivial = None
         self.last_trusted = None
         self.last_hello = None
-        self.unanswered_since = None
+        self.last_sent = None
+        self.unanswered_since = None  # the first time after we heard it
         self.last_push = None
         self.push_received = None
         self.push_count = 0
         self.whois_window = None
         self.whois_answers = 0
+        self.whois_unknown = 0
         self.last_echo_answer = None  # over a relay
         self.confirm_window = None
         self.confirms = 0
@@ -114,6 +121,7 @@ class Peer:
         self.last_try_remote = None
         self.hello_tries = 0
         self.cached_paths = ()
+        self.candidate = None  # a path it said HELLO from while we had another to the same IP
         self.redirect_to = None  # (remote, priority) it asked for and has not proven yet
 
     # --- paths
@@ -159,17 +167,17 @@ class Peer:
                 return s
         return None
 
-    def same_ip_alive(self, path, now):
-        """Is there a working path to the same IP (VL1 7.3)? One that owes us an answer is not
-        taken for working: the peer may have come back on another port.
+    def same_ip(self, path, now):
+        """The slot of a working path to the same IP, or None (VL1 7.3). One that owes us an answer
+        is not taken for working: the peer may have come back on another port.
         """
         ip = path.remote[0]
         for s in self.slots:
             p = s.path
             if p.remote[0] == ip and p.local_socket == path.local_socket and p.alive(now):
                 if s.asked is None or not elapsed(now, s.asked, _PROBE_MS):
-                    return True
-        return False
+                    return s
+        return None
 
     def learn(self, path, now, max_slots):
         """Add a path proven by a direct OK (VL1 7.3)."""
@@ -251,6 +259,7 @@ class Peer:
         if elapsed(now, self.whois_window, 1000):
             self.whois_window = now
             self.whois_answers = 0
+            self.whois_unknown = 0
         self.whois_answers += 1
         return self.whois_answers <= most
 
@@ -286,6 +295,7 @@ _TIMES = (
     "last_nontrivial",
     "last_trusted",
     "last_hello",
+    "last_sent",
     "last_push",
     "push_received",
     "whois_window",

@@ -22,6 +22,7 @@ from .packet import FLAG_FRAGMENTED, IDX_FLAGS
 from .waiting import Waiting
 
 _TRY_KNOWN_MS = const(30000)
+_TRY_DEAD_MS = const(5000)
 _EXPECTING = (
     VERB_ECHO,
     VERB_WHOIS,
@@ -73,19 +74,21 @@ class Router:
     def _send_tx(self, now, peer, n):
         """Seal tx[:n] for peer and send it over the best way there is; False if there is none."""
         via = peer
-        slot = peer.best_slot(now)
-        if slot is None or slot.dead(now):
+        direct = slot = peer.best_slot(now)
+        if slot is None or slot.stale(now):
             if slot is None and (
                 peer.cached_paths or elapsed(now, peer.last_try_remote, _TRY_KNOWN_MS)
             ):
                 self._try_known(now, peer)
-            # Unlike the reference we do not wait for a silent path to expire (VL1 7.14).
+            # Unlike the reference we do not wait for a silent path to expire (VL1 7.14), and what
+            # was silent for long is asked before it is used: that costs a round trip of relaying.
             relay = self.relay(now, peer)
-            if relay is not None and (slot is None or not relay[1].dead(now)):
+            if relay is not None and (slot is None or not relay[1].stale(now)):
                 via, slot = relay
         path = slot.path if slot is not None else peer.any_path(now)
         if path is None:
             return False
+        peer.last_sent = now
         if peer.unanswered_since is None:
             peer.unanswered_since = now
         if n > DEFAULT_MTU:
@@ -95,6 +98,9 @@ class Router:
         # Last, because it uses tx.
         if slot is not None and slot.quiet(now):
             keepalive.probe(self, now, via, slot)
+        if direct is not slot and direct is not None:
+            if not direct.dead(now) or elapsed(now, direct.last_probe, _TRY_DEAD_MS):
+                keepalive.probe(self, now, peer, direct)
         return True
 
     def _transmit(self, now, path, n):

@@ -42,6 +42,7 @@ _ECHO_GATE_MS = const(166)
 _MAX_WHOIS = const(4)
 _WHOIS_LEAF = const(10)  # in a second
 _WHOIS_ROOT = const(128)
+_WHOIS_UNKNOWN = const(16)  # in a second: addresses of one peer's questions we ask on
 
 
 def nop(node, now, rx):
@@ -129,7 +130,9 @@ def whois(node, now, rx):
         found = node.topology.find(now, address, True)
         if found is not None:
             parts.append(found.identity.pack())
-        else:
+        elif not node.topology.is_upstream(rx.source) and peer.whois_unknown < _WHOIS_UNKNOWN:
+            # Not for another root: two that both do not know would ask each other for ever.
+            peer.whois_unknown += 1
             node.whois(now, address, False)
     if len(parts) > 2:
         node.reply(now, peer, rx, VERB_OK, parts)

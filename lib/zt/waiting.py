@@ -70,13 +70,13 @@ class Whois:
     """Addresses we want identities of; each is asked for at most every 500 ms.
 
     Those only strangers made us want (the sender of a packet may be invented) have a smaller
-    bound and give way to our own, so that a flood neither becomes one at the root nor stops us
-    from asking.
+    bound, give way to our own and are not prolonged, so that a flood neither becomes one at the
+    root nor stops others from asking.
     """
 
     def __init__(self, strangers):
         self.strangers = strangers
-        self.wanted = {}  # address -> [last asked or None, last wanted, is it our own wish]
+        self.wanted = {}  # address -> [last asked or None, last wanted, is it our own wish, times]
         self.foreign = 0
 
     def want(self, now, address, own=True):
@@ -87,13 +87,14 @@ class Whois:
                 return False
             if len(self.wanted) >= _WHOIS_MAX and not (own and self._make_room()):
                 return False
-            e = self.wanted[address] = [None, now, own]
+            e = self.wanted[address] = [None, now, own, 0]
             if not own:
                 self.foreign += 1
-        elif own and not e[2]:
-            e[2] = True
-            self.foreign -= 1
-        e[1] = now
+        elif own:
+            if not e[2]:
+                e[2] = True
+                self.foreign -= 1
+            e[1] = now
         return elapsed(now, e[0], RETRY_MS)
 
     def _make_room(self):
@@ -104,9 +105,13 @@ class Whois:
         return False
 
     def asked(self, now, address):
+        """The question goes out; how many times it did before."""
         e = self.wanted.get(address)
-        if e is not None:
-            e[0] = now
+        if e is None:
+            return 0
+        e[0] = now
+        e[3] += 1
+        return e[3] - 1
 
     def due(self, now):
         """Addresses to ask for again; forgets those nobody wanted for five seconds."""

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # Several nodes in one process on a wire made of a list: a fake clock, exact delivery, and filters
-# that lose, block or record datagrams. Used by the protocol tests; runs on both interpreters.
+# that lose, delay, double, block or record datagrams. A node may have several sockets and may move.
+# Used by the protocol tests; runs on both interpreters.
 
 from zt import store, world
 from zt._compat import ticks_add, ticks_diff
@@ -19,8 +20,7 @@ class Callbacks:
         self.hints = {}
 
     def wire_send(self, local_socket, remote, data, ttl):
-        self.sim.sent(self.name, remote, bytes(data), ttl)
-        return 0
+        return self.sim.sent(self.name, local_socket, remote, bytes(data), ttl)
 
     def frame(self, nwid, source, dest, ethertype, vlan, data):
         self.frames.append((nwid, source, dest, ethertype, bytes(data)))
@@ -49,6 +49,10 @@ class Sim:
         self.wire = []
         self.log = []
         self.block = None  # f(source name, dest name, data) -> True to lose it
+        self.loss = 0  # per cent of datagrams that vanish,
+        self.double = 0  # come twice,
+        self.delay = 0  # or come up to 200 ms late
+        self.late = []
         self._seed = 1
         self._due = {}
 
@@ -72,7 +76,7 @@ class Sim:
         node = Node(cb, storage, self.clock, self.random, **kw)
         node.cb = cb
         self.nodes[name] = node
-        self.where[name] = (ip, port)
+        self.where[name] = [(1, (ip, port))]
         node.set_local_addresses([(ip, port)])
         self._due[name] = self.now
         return node
@@ -83,29 +87,75 @@ class Sim:
         self.where.pop(name)
         return node.storage
 
-    def sent(self, name, remote, data, ttl):
-        if ttl:
-            return
-        for other, at in self.where.items():
-            if at == remote:
-                self.wire.append((name, other, data))
+    def also(self, name, ip, port=9993):
+        """One more socket for a node; its number."""
+        number = len(self.where[name]) + 1
+        self.where[name].append((number, (ip, port)))
+        return number
+
+    def move(self, name, ip, port=9993, tell=False):
+        """The node's first socket is now reached at another address (a NAT, or a new interface)."""
+        self.where[name][0] = (1, (ip, port))
+        if tell:
+            self.nodes[name].set_local_addresses([(ip, port)])
+
+    def kick(self, name):
+        """Call the node at the next step, as a driver does after it asked for something."""
+        self._due[name] = self.now
+
+    def sent(self, name, local_socket, remote, data, ttl):
+        """A datagram from one socket, or from all of the family if local_socket is None."""
+        status = 101
+        for number, own in self.where.get(name, ()):
+            if len(own[0]) != len(remote[0]) or local_socket not in (None, number):
+                continue
+            status = 0
+            if ttl:
+                continue
+            for other in self.where:
+                for to, at in self.where[other]:
+                    if at == remote:
+                        self.wire.append((name, other, data, own, to))
+        return status
+
+    def chance(self, percent):
+        return percent and self.random(1)[0] * 100 < percent * 256
 
     def deliver(self):
         """Everything on the wire, and what that causes, until it is quiet."""
         n = 0
         while self.wire:
-            src, dst, data = self.wire.pop(0)
+            item = self.wire.pop(0)
+            src, dst, data, own, to = item
             n += 1
             if n > 100000:
                 raise RuntimeError("the wire does not fall silent")
             if self.block is not None and self.block(src, dst, data):
                 continue
-            self.log.append((src, dst, data))
-            if dst in self.nodes and src in self.where:
-                node = self.nodes[dst]
-                node.process_wire_packet(
-                    self.now, 1, self.where[src], memoryview(bytearray(data))
-                )
+            if self.chance(self.loss):
+                continue
+            if self.chance(self.double):
+                self._late(item)
+            if self.chance(self.delay):
+                self._late(item)
+            else:
+                self._arrive(item)
+
+    def _late(self, item):
+        self.late.append((ticks_add(self.now, self.random(1)[0] * 200 // 256), item))
+
+    def _arrive(self, item):
+        src, dst, data, own, to = item
+        self.log.append((src, dst, data))
+        if dst in self.nodes:
+            self.nodes[dst].process_wire_packet(self.now, to, own, memoryview(bytearray(data)))
+
+    def _arrive_late(self):
+        due = [i for t, i in self.late if ticks_diff(self.now, t) >= 0]
+        if due:
+            self.late = [e for e in self.late if ticks_diff(self.now, e[0]) < 0]
+            for item in due:
+                self._arrive(item)
 
     def run(self, ms):
         """Advance the clock, calling each node when it wants to be called."""
@@ -115,11 +165,14 @@ class Sim:
                 if ticks_diff(self.now, self._due[name]) >= 0 or self.wire:
                     wait = self.nodes[name].process_background_tasks(self.now)
                     self._due[name] = ticks_add(self.now, max(wait, 1))
+            self._arrive_late()
             self.deliver()
             left = ticks_diff(end, self.now)
             if left <= 0:
                 return
             step = left
+            for t, _ in self.late:
+                step = min(step, max(ticks_diff(t, self.now), 1))
             for name in self.nodes:
                 step = min(step, max(ticks_diff(self._due[name], self.now), 1))
             self.now = ticks_add(self.now, step)
@@ -136,15 +189,20 @@ class Sim:
         return t
 
 
-def make_planet(root_text, endpoints, private64=None):
-    """A planet signed with the root's own key (tests only)."""
+def make_planet(root_text, endpoints, private64=None, more=(), timestamp=1700000000000):
+    """A planet signed with the root's own key (tests only); `more` are (text, endpoints) of further
+    roots.
+    """
     root = Identity.parse(root_text)
+    roots = [(root, endpoints)]
+    for text, at in more:
+        roots.append((Identity.parse(text), at))
     w = world.World.make(
         world.PLANET,
         bytes(7) + b"\x2a",
-        (1700000000000).to_bytes(8, "big"),
+        timestamp.to_bytes(8, "big"),
         private64 or root.private,
         root.public,
-        [(root, endpoints)],
+        roots,
     )
     return w.pack()
