@@ -149,12 +149,19 @@ int zt_rules_validate(const uint8_t *raw, size_t n, size_t limit, size_t *used) 
 
 int zt_rules_eval(const zt_rules_network_t *net, const zt_rules_member_t *remote,
                   const zt_rules_frame_t *frame, zt_rules_out_t *out, zt_rules_trace_t *trace) {
-    state_t s = {
-        .net = net,
-        .remote = remote,
-        .in = frame,
-        .trace = trace,
-    };
+    state_t s; // set field by field: boards would call memset for an initializer
+    s.net = net;
+    s.remote = remote;
+    s.in = frame;
+    s.trace = trace;
+    s.l4 = 0;
+    s.drawn = 0;
+    s.list = 0;
+    s.ip = 0;
+    s.proto = 0;
+    s.walked = FALSE;
+    s.owns_ip = FALSE;
+    s.owns_mac = FALSE;
     if (frame->ethertype == IPV4 && frame->n >= 20) {
         s.ip = 4;
     } else if (frame->ethertype == IPV6 && frame->n >= 40) {

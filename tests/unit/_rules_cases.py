@@ -101,7 +101,9 @@ def frame(r):
     else:
         payload = blob(r, r.randrange(80))
     if chance(r, 4):
-        payload = payload[: r.randrange(len(payload) + 1)]
+        # Anywhere, or in what is likely the transport header.
+        n = len(payload)
+        payload = payload[: r.choice((r.randrange(n + 1), max(0, n - r.randrange(24))))]
     if chance(r, 20):
         kind = r.choice(ETHERTYPES)
     return kind, payload
@@ -154,7 +156,7 @@ def _characteristics(r):
 def _fields(r, kind, payload):
     if 2 <= kind <= 4:
         most = r.choice((0, 0, 1, 10, 5000))
-        return blob(r, 3) + r.choice(ADDRESSES) + blob(r, 4) + be(2, most)
+        return blob(r, 3) + r.choice(ADDRESSES + (THIRD, THIRD)) + blob(r, 4) + be(2, most)
     if kind in (24, 25):
         return r.choice(ADDRESSES)
     if kind == 26:
@@ -208,7 +210,10 @@ def rule_list(r, payload, longest):
     out = b""
     if chance(r, 10):
         # Copies, and on to the next list.
-        return b"".join([rule(r, r.choice((2, 3, 4)), payload) for _ in range(r.randrange(3))])
+        return b"".join([rule(r, r.choice((2, 3, 4)), payload) for _ in range(r.randrange(4))])
+    if chance(r, 3):
+        # All hangs on one match.
+        return rule(r, r.choice(MATCHES + (38, 39, 40, 41, 41, 41)), payload) + b"\1\0"
     for _ in range(r.randrange(longest + 1)):
         if chance(r, 3):
             kind = r.choice(ACTIONS + (2, 3, 4))
@@ -232,6 +237,35 @@ def damaged(r, raw):
     return raw[:at] + blob(r, 1) + raw[at + 1 :]
 
 
+def _whose(r):
+    """A frame and rules that ask for whom its sender may speak."""
+    if chance(r, 3):
+        kind, payload = frame(r)
+    else:
+        kind = 0x86DD
+        head = b"\x60" + bytes(5) + b"\x3a\xff" + r.choice(IPV6) + r.choice(IPV6)
+        body = bytes((r.choice((0x87, 0x88, 0x88, 0x89)),)) + bytes(7) + r.choice(IPV6)
+        payload = (head + body)[: r.choice((63, 64, 64))]
+    return kind, payload, b"\x29\x08" + r.choice((b"\x10", b"\x18")) + bytes(7) + b"\1\0"
+
+
+def _cut(r):
+    """A TCP segment cut near its flags or ports, and rules that ask for them."""
+    kind = r.choice((0x0800, 0x86DD))
+    if kind == 0x0800:
+        head = b"\x45" + bytes(8) + b"\x06" + bytes(10)
+    else:
+        head = b"\x60" + bytes(5) + b"\x06" + bytes(33)
+    body = b"\0\x16\0\x50" + bytes(8) + b"\x5f\xff" + bytes(6)
+    if chance(r, 2):
+        n = r.randrange(10, 18)
+        asks = b"\x29\x08" + bytes(6) + r.choice((b"\x0f\0", b"\0\xff", b"\1\0"))
+    else:
+        n = r.randrange(7)
+        asks = r.choice((b"\x27", b"\x28")) + b"\4\0\1\xff\xff"
+    return kind, head + body[:n], asks + b"\1\0"
+
+
 # ---- whole cases
 
 
@@ -247,7 +281,14 @@ def credentials(r, payload, tables):
 
 
 def case(r, longest=8):
-    ethertype, payload = frame(r)
+    theme = r.randrange(10)
+    if theme == 0:
+        ethertype, payload, listed = _whose(r)
+    elif theme == 1:
+        ethertype, payload, listed = _cut(r)
+    else:
+        ethertype, payload = frame(r)
+        listed = rule_list(r, payload, longest)
     inbound = chance(r, 2)
     statics = [(ip, 88) for ip in (mac.sixplane(NWID, ME), mac.rfc4193(NWID, ME)) if chance(r, 2)]
     if inbound:
@@ -256,10 +297,14 @@ def case(r, longest=8):
         source, dest = ME, r.choice((OTHER, OTHER, None))
     if chance(r, 10):
         source, dest = r.choice(ADDRESSES), r.choice(ADDRESSES)
+    mac_dest = r.choice(MACS)
+    if chance(r, 10):
+        at = r.randrange(6)
+        mac_dest = mac.BROADCAST[:at] + b"\xfd" + mac.BROADCAST[at + 1 :]
     remote = None if dest is None or chance(r, 10) else credentials(r, payload, inbound)
     return Case(
         flags=r.choice((0, 4, 8, 12)) | 2,
-        rules=rule_list(r, payload, longest),
+        rules=listed,
         own=credentials(r, payload, not inbound),
         remote=remote,
         static_ips=statics,
@@ -267,7 +312,7 @@ def case(r, longest=8):
         payload=payload,
         ethertype=ethertype,
         mac_source=r.choice(MACS),
-        mac_dest=r.choice(MACS),
+        mac_dest=mac_dest,
         source=source,
         dest=dest,
         no_tee=chance(r, 4),
