@@ -159,14 +159,9 @@ class API:
         settings["listeningOn"] = host.listening()
         settings["homeDir"] = host.home
         settings["portMappingEnabled"] = False
+        settings["surfaceAddresses"] = out.pop("surfaceAddresses", [])
         config["settings"] = settings
         out["config"] = config
-        out["clock"] = wall_ms()
-        out["version"] = VERSION
-        out["versionMajor"] = VERSION_MAJOR
-        out["versionMinor"] = VERSION_MINOR
-        out["versionRev"] = VERSION_REVISION
-        out["versionBuild"] = 0
         return out
 
     async def _status(self, request):

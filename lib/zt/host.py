@@ -8,6 +8,7 @@ from . import hal, identity, inet, localconf, log, osutil, world
 from ._compat import hexs, ticks_add, ticks_diff, ticks_ms, unhex, wall_ms
 from .const import DEFAULT_PORT
 from .driver import Driver, Settings
+from .netconf import NetworkConfig
 from .node import Node
 from .osutil import Failure
 from .store import FileStore
@@ -115,6 +116,7 @@ class Host:
         if planet_data is not None and planet_data != self.store.get("planet"):
             self.store.put("planet", planet_data)
         self._check_planet()
+        self._check_caches()
         self.store.expire("peer", wall_ms() // 1000, _PEER_CACHE_S)
         self._ensure_identity(progress)
         settings.bind = self.conf.bind
@@ -142,6 +144,19 @@ class Host:
         data = self.store.get("planet")
         if data is not None:
             parse_planet(data, self.store.path("planet"))
+
+    def _check_caches(self):
+        # What is torn is set aside; the network itself stays joined and asks its controller anew.
+        for nwid in self.store.keys("network"):
+            data = self.store.get("network", nwid)
+            try:
+                if data.strip():
+                    NetworkConfig.parse(data)
+            except ValueError:
+                self.store.set_aside("network", nwid)
+                self.store.put("network", b"\n", nwid)
+        for moon in self.store.keys("moon"):
+            log.warn("host", "%s: moons are not supported" % self.store.path("moon", moon))
 
     def _ensure_identity(self, progress):
         if self.store.get("identity.secret") is not None:

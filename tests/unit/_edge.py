@@ -194,7 +194,7 @@ class FakeNode:
         return [{"address": "aabbccddee", "paths": []}]
 
     def status(self):
-        return {"address": hexs(self.address), "online": self.online}
+        return {"address": hexs(self.address), "online": self.online, "surfaceAddresses": ["x"]}
 
     def close(self, now):
         self.closed += 1

@@ -4,7 +4,8 @@
 # the node, which events come out.
 
 from _edge import ALL, EADDRINUSE, ETH, LOOP, PRIVATE, FakeNode, Hal
-from zt import inet, osutil
+from zt import inet, log, osutil
+from zt._compat import ticks_add, ticks_ms
 from zt.driver import Driver, Settings
 
 GLOBAL = bytes((8, 8, 4, 4))
@@ -210,6 +211,35 @@ def test_events_wake_their_reader_and_are_bounded():
     assert driver.events[-1]["address"] == "%010x" % 999
     assert driver.events[-1]["path"] == "direct"
     assert driver.events[-1]["t"] >= 0
+
+
+def test_a_jump_of_the_wall_clock_is_logged_and_changes_nothing():
+    driver, _, node = make()
+    driver.step()
+    lines = []
+    log.set_sink(lines.append)
+    try:
+        driver._watch_clock(ticks_ms())
+        assert lines == []
+        wall, ticks = driver._wall
+        driver._wall = (wall - 3600000, ticks)
+        driver._watch_clock(ticks_ms())
+        driver._watch_clock(ticks_ms())
+    finally:
+        log.set_sink(None)
+    assert len(lines) == 1
+    assert "clock jumped" in lines[0]
+    assert driver.step() == 700
+
+
+def test_without_a_root_it_is_said_once():
+    driver, _, _ = make()
+    driver.step()
+    driver._offline_since = ticks_add(ticks_ms(), -10001)
+    driver.step()
+    driver.step()
+    assert names(driver) == ["trying"]
+    assert "no root answers" in driver.events[0]["reason"]
 
 
 def test_close_saves_the_node_and_frees_the_port():
