@@ -1,9 +1,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# cpython-only: starts processes
-#
 # The first network of docs/getting-started.md, the lines as they stand there but for the ports, on
 # the built unix port and loopback; and the program of README.md in that network. Ten seconds each.
+#
+# cpython-only: starts processes.
 
 import os
 import pathlib
