@@ -6,7 +6,8 @@
 //
 // Work for one frame: every rule of the base list and of the capabilities that apply at most once, each in
 // constant time but for a binary search in the tags; once a frame, if a rule asks, a walk over the IPv6
-// extension headers (n / 8 steps at most) and two passes over the things owned. Stack: under 256 bytes.
+// extension headers (n / 8 steps at most) and two passes over the things owned. No recursion. Stack with
+// gcc, all calls but those of libc: under 256 bytes on rv32imc, under 384 on x86-64.
 
 #ifndef ZT_RULES_H
 #define ZT_RULES_H
