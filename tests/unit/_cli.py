@@ -1,6 +1,6 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Runs the command line as processes, with both programs: python3 -m zt and, where it is built, ./zt.
+# Runs the command line as processes, both programs: python3 -m zt and, where it is built, ./zt.
 # Nothing leaves the machine: nodes here have a planet of their own on loopback.
 
 import json

@@ -2,8 +2,8 @@
 #
 # cpython-only: starts processes
 #
-# zt run and the commands that talk to it, as processes: state kept, signals, restart, controller and
-# member, ping, no root in sight.
+# zt run and the commands that talk to it, as processes: state kept, signals, restart, controller
+# and member, ping, no root in sight.
 
 import json
 import os
