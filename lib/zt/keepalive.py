@@ -181,7 +181,9 @@ def moved(node, now, peer, slot, path):
     several sockets and nothing is to be done (VL1 7.3). If it was restarted on another port, the
     reference notices when the old path has been silent for 19 s; we ask there.
     """
-    if elapsed(now, slot.lr, _PROBE_MS) and node.acceptable(peer.address, path.local_socket, path.remote):
+    if not elapsed(now, slot.lr, _PROBE_MS):
+        return
+    if node.acceptable(peer.address, path.local_socket, path.remote):
         peer.candidate = path
         probe(node, now, peer, slot)
         node.wake(now, _PROBE_MS)

@@ -151,8 +151,7 @@ class Node(VL2Host):
         self.controller = ControllerPort(self, controller)
 
     def set_local_addresses(self, addresses):
-        """Tell the node which (ip, port) others might reach us at; offered in PUSH_DIRECT_PATHS.
-        """
+        """Tell the node which (ip, port) others might reach us at; offered in PUSH_DIRECT_PATHS."""
         before = self.local_addresses
         self.local_addresses = tuple(addresses)
         if before and set(before) != set(self.local_addresses):
@@ -171,9 +170,7 @@ class Node(VL2Host):
     def planet_changed(self, now, planet):
         """A root sent a newer planet, it is in use."""
         self._next_pass = now
-        self.callbacks.event(
-            "world", {"id": planet.id.hex(), "timestamp": planet.timestamp.hex()}
-        )
+        self.callbacks.event("world", {"id": planet.id.hex(), "timestamp": planet.timestamp.hex()})
 
     def echo(self, now, address, callback):
         """ECHO a node; callback(rtt_ms, remote, hops) runs if it answers. False if it cannot be

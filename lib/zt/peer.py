@@ -138,7 +138,13 @@ class Peer:
                 continue
             dead = s.dead(now)
             q = s.path.quality(now) // s.priority
-            if best is None or (best_dead and not dead) or (best_dead == dead and q <= best_q):
+            if best is None:
+                better = True
+            elif dead != best_dead:
+                better = best_dead
+            else:
+                better = q < best_q or (q == best_q and s.priority >= best.priority)
+            if better:
                 best = s
                 best_q = q
                 best_dead = dead

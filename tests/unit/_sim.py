@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # Several nodes in one process on a wire made of a list: a fake clock, exact delivery, and filters
-# that lose, delay, double, block or record datagrams. A node may have several sockets and may move.
-# Used by the protocol tests; runs on both interpreters.
+# that lose, delay, double, block or record datagrams. A node may have several sockets and may
+# move. Used by the protocol tests; runs on both interpreters.
 
 from zt import store, world
 from zt._compat import ticks_add, ticks_diff
@@ -48,6 +48,7 @@ class Sim:
         self.where = {}
         self.wire = []
         self.log = []
+        self.passing = None  # while block() runs: (source, dest, data, source remote, dest socket)
         self.block = None  # f(source name, dest name, data) -> True to lose it
         self.loss = 0  # per cent of datagrams that vanish,
         self.double = 0  # come twice,
@@ -94,7 +95,7 @@ class Sim:
         return number
 
     def move(self, name, ip, port=9993, tell=False):
-        """The node's first socket is now reached at another address (a NAT, or a new interface)."""
+        """The first socket is now reached at another address (a NAT, or a new interface)."""
         self.where[name][0] = (1, (ip, port))
         if tell:
             self.nodes[name].set_local_addresses([(ip, port)])
@@ -130,6 +131,7 @@ class Sim:
             n += 1
             if n > 100000:
                 raise RuntimeError("the wire does not fall silent")
+            self.passing = item
             if self.block is not None and self.block(src, dst, data):
                 continue
             if self.chance(self.loss):
@@ -190,9 +192,7 @@ class Sim:
 
 
 def make_planet(root_text, endpoints, private64=None, more=(), timestamp=1700000000000):
-    """A planet signed with the root's own key (tests only); `more` are (text, endpoints) of further
-    roots.
-    """
+    """A planet signed with the root's own key (tests only); `more` are (text, endpoints)."""
     root = Identity.parse(root_text)
     roots = [(root, endpoints)]
     for text, at in more:

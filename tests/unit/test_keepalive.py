@@ -35,7 +35,9 @@ def test_traffic_leaves_a_silent_direct_path_for_the_relay_in_seconds():
     took = _chat(sim, a, b, 30000)
     assert took is not None and took <= 10000, took
     assert live(a, b, sim.now) is None
-    assert a.topology.peers[b.address].best_path(sim.now) is not None, "kept, in case it comes back"
+    assert a.topology.peers[b.address].best_path(sim.now) is not None, (
+        "kept, in case it comes back"
+    )
     sim.run(5000)
     assert {"address": b.address.hex(), "path": "relayed"} in events(a, "peer")
     # From then on nothing is lost.
@@ -137,7 +139,9 @@ def test_a_root_that_forgot_everything_is_greeted_again():
     planet = a.storage.get("planet")
     sim.remove("R")
     r = sim.add("R", IDS["R"], IP["R"], planet)
-    took = sim.until(lambda: a.address in r.topology.peers and b.address in r.topology.peers, 30000)
+    took = sim.until(
+        lambda: a.address in r.topology.peers and b.address in r.topology.peers, 30000
+    )
     assert took is not None and took <= 18000, took
     assert _chat(sim, a, b, 30000) is not None
     assert not events(a, "offline") and not events(b, "offline")
@@ -201,8 +205,10 @@ def test_when_a_root_sees_us_elsewhere_direct_paths_are_proven_again():
     assert count(sim, "A", "B") > 0
     assert live(a, b, sim.now) is not None
     took = sim.until(
-        lambda: _in_use(b, a, sim.now)
-        or (live(b, a, sim.now) and live(b, a, sim.now).remote[0] == bytes((10, 9, 0, 88))),
+        lambda: (
+            _in_use(b, a, sim.now)
+            or (live(b, a, sim.now) and live(b, a, sim.now).remote[0] == bytes((10, 9, 0, 88)))
+        ),
         30000,
     )
     assert took is not None

@@ -1,9 +1,22 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Being a root, and having several: passing packets on between clients of different roots, moving to
-# the other root when one dies, introductions, loops, and what a relay refuses.
+# Being a root, and having several: passing packets on between clients of different roots, moving
+# to the other root when one dies, introductions, loops, and what a relay refuses.
 
-from _people import IDS, IP, IP6, TYPE, count, cut, events, live, messages, met, one_root, two_roots
+from _people import (
+    IDS,
+    IP,
+    IP6,
+    TYPE,
+    count,
+    cut,
+    events,
+    live,
+    messages,
+    met,
+    one_root,
+    two_roots,
+)
 from _sim import Sim, make_planet
 from zt import drops, packet, relay
 from zt.const import VERB_ECHO, VERB_NOP, VERB_RENDEZVOUS, VERB_WHOIS
