@@ -1,7 +1,7 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // Integers mod p = 2^255 - 19 in five limbs of 51 bits, for compilers with 128-bit integers. Included by
-// zt_c25519.c only. Constant time. The same functions as zt_fe25.h, under its rules of tidiness; here
+// zt_c25519.c only. Constant time. The same functions as zt_fe29.h, under its rules of tidiness; here
 // tight is below 2^52, loose below 2^53.4, wide below 2^54, and every product stays below 2^115.
 
 __extension__ typedef unsigned __int128 wide_t;
