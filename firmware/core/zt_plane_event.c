@@ -1,0 +1,104 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// The ring of events for Python: records of any length one after the other, each behind its head. When it is
+// full the new one is dropped and counted: what matters is sent again by the protocol. What nobody has
+// authenticated may fill only half of it, so that a flood of it leaves room for the rest.
+
+#include "zt_plane_priv.h"
+
+static void put(zt_plane_t *p, uint32_t *at, const void *from, size_t n) {
+    const size_t room = p->limits.event_bytes - *at;
+    if (n < room) {
+        memcpy(p->events + *at, from, n);
+        *at += (uint32_t)n;
+        return;
+    }
+    memcpy(p->events + *at, from, room);
+    memcpy(p->events, (const uint8_t *)from + room, n - room);
+    *at = (uint32_t)(n - room);
+}
+
+static void get(const zt_plane_t *p, uint32_t *at, void *to, size_t n) {
+    const size_t room = p->limits.event_bytes - *at;
+    if (n < room) {
+        memcpy(to, p->events + *at, n);
+        *at += (uint32_t)n;
+        return;
+    }
+    memcpy(to, p->events + *at, room);
+    memcpy((uint8_t *)to + room, p->events, n - room);
+    *at = (uint32_t)(n - room);
+}
+
+int zt_event_put(zt_plane_t *p, zt_plane_event_t *ev, const zt_seg_t *segments, size_t count) {
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += segments[i].n;
+    }
+    const int stranger = ev->kind == ZT_PLANE_EVENT_PACKET && !(ev->flags & ZT_PLANE_OPENED);
+    const uint32_t size = p->limits.event_bytes;
+    const uint32_t top = stranger ? size / 2 : size;
+    const size_t need = sizeof *ev + n;
+    if (n > 0xffff || p->event_used > top || need > top - p->event_used) {
+        return zt_drop(p, stranger ? ZT_PLANE_STRANGER_LOST : ZT_PLANE_EVENT_LOST);
+    }
+    ev->n = (uint16_t)n;
+    const uint32_t before = p->event_used;
+    uint32_t at = p->event_head + before;
+    if (at >= size) {
+        at -= size;
+    }
+    put(p, &at, ev, sizeof *ev);
+    for (size_t i = 0; i < count; i++) {
+        if (segments[i].n) {
+            put(p, &at, segments[i].p, segments[i].n);
+        }
+    }
+    p->event_used = before + (uint32_t)need;
+    p->counters[ZT_PLANE_EVENTS]++;
+    if (before == 0) {
+        p->hal->kick(p->ctx);
+    }
+    return ZT_PLANE_EVENT;
+}
+
+int zt_event_packet(zt_plane_t *p, unsigned flags, int wire, const zt_addr_t *from, const uint8_t *pkt,
+                    size_t n) {
+    const zt_seg_t segment = {pkt, n};
+    zt_plane_event_t ev;
+    memset(&ev, 0, sizeof ev);
+    ev.kind = ZT_PLANE_EVENT_PACKET;
+    ev.flags = (uint8_t)flags;
+    ev.wire = (int16_t)wire;
+    ev.network = -1;
+    ev.nic = -1;
+    if (from) {
+        ev.from = *from;
+    }
+    if (flags & ZT_PLANE_OPENED) {
+        memcpy(ev.address, pkt + SOURCE, 5);
+    }
+    return zt_event_put(p, &ev, &segment, 1);
+}
+
+int zt_plane_event_get(zt_plane_t *p, zt_plane_event_t *event, uint8_t *buf, size_t room) {
+    if (p->event_used == 0) {
+        return 0;
+    }
+    uint32_t at = p->event_head;
+    get(p, &at, event, sizeof *event);
+    if (event->n > room) {
+        return -1;
+    }
+    if (event->n) {
+        get(p, &at, buf, event->n);
+    }
+    p->event_head = at;
+    p->event_used -= (uint32_t)sizeof *event + event->n;
+    return 1;
+}
+
+void zt_event_flush(zt_plane_t *p) {
+    p->event_head = 0;
+    p->event_used = 0;
+}
