@@ -37,7 +37,8 @@ class NICs:
 
     def __init__(self, driver):
         self._driver = driver
-        self._hal = driver.hal
+        self._tap = driver.settings.tap
+        self._hal = driver.hal if self._tap is None else self._tap
         self.stack = self._hal.HAS_STACK
         self.by_nwid = {}
         self._by_n = {}
@@ -49,10 +50,12 @@ class NICs:
         self._meta = bytearray(8)
         self._pings = {}
         self._seq = 0
-        self._ident = u16(self._hal.random(2), 0)
+        self._ident = u16(driver.hal.random(2), 0)
         self._pong = bytearray(len(_PAYLOAD))
         self.watch = None  # an IP whose sender we want to know (ping), then its MAC
         self.watched_mac = None
+        if self._tap is not None:
+            self._tap.on_lost = self._lost
 
     def changed(self, nwid, what):
         """The node's `network` callback."""
@@ -75,14 +78,15 @@ class NICs:
     def _sync(self, card, network):
         if self.stack and card.n is None:
             try:
-                card.n = self._hal.nic_add(network.mac, network.mtu)
+                card.n = self._add(card.nwid, network)
             except OSError as e:
                 log.error("nic", "%s: no interface: %s" % (hexs(card.nwid), errtext(e)))
                 network.set_port_error(e.errno)
                 return
             card.mtu = network.mtu
             self._by_n[card.n] = card.nwid
-            network.device = "zt%d" % card.n
+            if network.port_error:
+                network.set_port_error(0)
         if card.mtu != network.mtu:
             card.mtu = network.mtu
             if card.n is not None:
@@ -95,6 +99,24 @@ class NICs:
             if card.n is not None:
                 self._hal.nic_dns(dns[0] if dns else "", list(dns[1]) if dns else [])
         self._sync_groups(card, ticks_ms())
+
+    def _add(self, nwid, network):
+        if self._tap is None:
+            n = self._hal.nic_add(network.mac, network.mtu)
+            network.device = "zt%d" % n
+        else:
+            n = self._tap.nic_add(network.mac, network.mtu, nwid)
+            network.device = self._tap.nic_name(n)
+        return n
+
+    def _lost(self, n):
+        """Somebody deleted the host's device: make it anew, or show the network's error."""
+        nwid = self._by_n.pop(n)
+        card = self.by_nwid[nwid]
+        card.n = None
+        card.addresses = []
+        card.routes = []
+        self.changed(nwid, "status")
 
     def _sync_addresses(self, card, wanted):
         wanted = [(bytes(ip), bits) for ip, bits in wanted]
@@ -250,7 +272,7 @@ class NICs:
             for net, bits in card.addresses:
                 if len(net) == len(ip) and inet.in_net(ip, net, bits):
                     return True
-        return False
+        return self._tap is not None and self._tap.routed(ip)
 
     def addresses(self):
         """All (nwid, ip, bits) set at this moment."""

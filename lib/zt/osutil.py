@@ -21,6 +21,7 @@ _TEXT = {
     1: "operation not permitted",
     2: "no such file or directory",
     13: "permission denied",
+    16: "device or resource busy",
     17: "file exists",
     20: "not a directory",
     21: "is a directory",
