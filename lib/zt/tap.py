@@ -8,7 +8,7 @@ import sys
 
 from . import inet, log, rtnetlink
 from ._compat import MICROPYTHON, hexs
-from .osutil import EEXIST, Failure, errtext
+from .osutil import Failure, errtext
 
 if MICROPYTHON:
     import _zttap as _raw
@@ -66,7 +66,7 @@ def check():
     if not may_administer(_text("/proc/self/status")):
         raise Failure("--tap needs root or CAP_NET_ADMIN")
     try:
-        open("/dev/net/tun", "r+b").close()
+        open("/dev/net/tun", "r+b", buffering=0).close()
     except OSError as e:
         raise Failure("--tap: /dev/net/tun: %s" % errtext(e))
 
@@ -162,13 +162,13 @@ class TapStack:
     def _device(self, n):
         device = self._devices.get(n)
         if device is None:
-            raise OSError(_ENODEV)
+            raise OSError(_ENODEV, "no such interface")
         return device
 
     def _ask(self, message):
         error = self._raw.netlink(message)
         if error:
-            raise OSError(error)
+            raise OSError(error, "rtnetlink")
 
     def nic_mtu(self, n, mtu):
         self._ask(rtnetlink.link(self._device(n).index, None, mtu))
@@ -186,7 +186,7 @@ class TapStack:
                 device.addresses.remove(entry)
             error = self._raw.netlink(rtnetlink.address(device.index, ip, bits, False))
             if error and error != _EADDRNOTAVAIL:
-                raise OSError(error)
+                raise OSError(error, "rtnetlink")
         self._restore(device)
 
     def _restore(self, device):
@@ -214,7 +214,7 @@ class TapStack:
         if add:
             error = self._set_route(device, ip, bits, via)
             if error and error != _ENETUNREACH:
-                raise OSError(error)
+                raise OSError(error, "rtnetlink")
             # What cannot be reached yet may be with the next address.
             device.routes.append(entry)
             if error:
@@ -226,7 +226,7 @@ class TapStack:
         if via is not None or not device.connected(ip, bits):
             error = self._raw.netlink(rtnetlink.route(device.index, ip, bits, via, False))
             if error and error != _ESRCH:
-                raise OSError(error)
+                raise OSError(error, "rtnetlink")
 
     def routed(self, ip):
         """Does the host send packets for `ip` into one of our devices, by a route we set?"""
