@@ -55,7 +55,7 @@ class NICs:
         self.watch = None  # an IP whose sender we want to know (ping), then its MAC
         self.watched_mac = None
         if self._tap is not None:
-            self._tap.on_lost = self._lost
+            self._tap.attach(driver, self._lost)
 
     def changed(self, nwid, what):
         """The node's `network` callback."""

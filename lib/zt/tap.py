@@ -7,7 +7,7 @@
 import sys
 
 from . import inet, log, rtnetlink
-from ._compat import MICROPYTHON, hexs
+from ._compat import MICROPYTHON, hexs, u16
 from .osutil import Failure, errtext
 
 if MICROPYTHON:
@@ -22,6 +22,7 @@ _ENETUNREACH = 101
 _ENODEV = 19
 _CAP_NET_ADMIN = 12
 _TURN = 16  # our choice: frames of one device before the next has its turn
+_UDP = 17
 _SHORTEST = 4  # routes of fewer bits are default routes, whole or in parts
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -88,8 +89,7 @@ class _Device:
 
 
 class TapStack:
-    """The network interfaces of one node as TAP devices. `on_lost(n)` is called when somebody
-    deleted device n."""
+    """The network interfaces of one node as TAP devices."""
 
     HAS_STACK = True
 
@@ -103,7 +103,15 @@ class TapStack:
         self._serial = 0
         self._drops = 0
         self._dns_told = False
-        self.on_lost = None
+        self._loop_told = False
+        self._driver = None
+        self._on_lost = None
+
+    def attach(self, driver, on_lost):
+        """`driver` knows the wires, whose packets are never taken for frames of the host;
+        on_lost(n) is called when somebody deleted device n."""
+        self._driver = driver
+        self._on_lost = on_lost
 
     # Devices.
 
@@ -153,8 +161,8 @@ class TapStack:
     def _lost(self, n):
         log.warn("tap", "%s was deleted by somebody else" % self._devices[n].name)
         self.nic_remove(n)
-        if self.on_lost is not None:
-            self.on_lost(n)
+        if self._on_lost is not None:
+            self._on_lost(n)
 
     def nic_name(self, n):
         return self._devices[n].name
@@ -252,7 +260,8 @@ class TapStack:
     def nic_recv(self, buf, meta):
         """One frame of the devices in turn; its length, 0 when there is none. meta[0] = device."""
         turns = self._turns
-        for _ in range(len(turns)):
+        empty = dropped = 0
+        while empty < len(turns) and dropped < _TURN:
             n = turns[0]
             try:
                 length = self._raw.read(self._devices[n].fd, buf)
@@ -266,10 +275,39 @@ class TapStack:
             if not length or self._taken >= _TURN:
                 self._taken = 0
                 turns.append(turns.pop(0))
-            if length:
+            if not length:
+                empty += 1
+            elif self._from_wire(buf, length):
+                dropped += 1
+                self._drops += 1
+            else:
                 meta[0] = n
                 return length
-        return 0
+        return 0  # also when only the node's own came: the wait ends at once for the rest
+
+    def _from_wire(self, buf, length):
+        """Is this a datagram of the node itself? A route of the network leads it here; carried,
+        it would come again and again, each time larger."""
+        if buf[12] == 0x08 and buf[13] == 0x00 and buf[23] == _UDP:
+            at = 14 + 4 * (buf[14] & 15)
+            source = 26, 30
+        elif buf[12] == 0x86 and buf[13] == 0xDD and buf[20] == _UDP:
+            at = 54
+            source = 22, 38
+        else:
+            return False
+        if length < at + 8 or self._driver is None or u16(buf, at) != self._driver.port:
+            return False
+        source = bytes(buf[source[0] : source[1]])
+        for ip, _port in self._driver.listening():
+            if ip == source or (len(ip) == len(source) and not any(ip)):
+                break
+        else:
+            return False
+        if not self._loop_told:
+            self._loop_told = True
+            log.error("tap", "a route of a network leads the node's own packets into it: dropped")
+        return True
 
     def nic_groups(self, n):
         """The multicast MACs the host has joined on the device."""

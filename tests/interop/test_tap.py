@@ -214,6 +214,40 @@ def test_what_the_controller_changes_is_followed(pair):
     assert "100% packet loss" in ping(net, "second", one).stdout
 
 
+def sent_into(net, host, device):
+    """Packets the host has sent into the device."""
+    argv = ["ip", "-j", "-s", "link", "show", device]
+    done = net.run(host, argv, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)[0]["stats64"]["tx"]["packets"]
+
+
+def test_the_nodes_own_packets_never_go_round(tmp_path):
+    with Lab("root", "control", "first", "second") as net:
+        world = World(net, tmp_path, "ours")
+        for host in ("first", "second"):
+            net.ip(
+                "-n", host, "addr", "flush", "dev", "eth0", "scope", "global", "to", "fd77::/64"
+            )
+        first, second = [start(world, host) for host in ("first", "second")]
+        admit(world, first, second)
+        one, two = [[ip for ip in ips(n, world.nwid) if "." in ip][0] for n in (first, second)]
+        reaches(net, "first", two)
+
+        # The controller claims everybody's address: each packet of the node would become another.
+        name = device_name(bytes.fromhex(world.nwid))
+        before = sent_into(net, "second", name)
+        routes = [{"target": "10.99.0.0/24"}, {"target": "10.77.0.0/25", "via": one}]
+        set_network(world, routes=routes)
+        wait_for("own packets come", lambda: "own packets" in log(second), 40)
+        assert "100% packet loss" in ping(net, "second", one).stdout
+        time.sleep(5)
+        assert sent_into(net, "second", name) - before < 500
+
+        # The owner of the host has the last word.
+        second.zt("join", world.nwid, "--no-managed")
+        wait_for("online", lambda: second.zt("status")["online"], 90)
+
+
 def test_devices_live_as_long_as_the_membership(pair):
     world, first, second = pair
     net = world.net

@@ -211,7 +211,7 @@ def test_a_deleted_device_is_told_and_a_device_that_is_down_is_not():
     stack, raw, hal = make()
     n = stack.nic_add(MAC, 2800, NWID)
     lost = []
-    stack.on_lost = lost.append
+    stack.attach(None, lost.append)
     raw.frames[41] = [EIO]
     assert stack.nic_recv(bytearray(100), bytearray(8)) == 0
     assert lost == []
@@ -312,6 +312,34 @@ def test_a_node_shows_what_hinders_a_device_until_it_is_gone():
     del raw.taken[:]
     driver.network(NWID, "config")
     assert net.port_error == 0 and net.device == tap.device_name(NWID)
+
+
+def udp(source, port):
+    # Ethernet, IPv4 or IPv6 without options, UDP: the fields that matter.
+    v4 = len(source) == 4
+    head = b"\x45" + bytes(8) + b"\x11" + bytes(2) if v4 else b"\x60" + bytes(5) + b"\x11\x40"
+    frame = bytes(12) + (b"\x08\x00" if v4 else b"\x86\xdd") + head + source + bytes(len(source))
+    return frame + port.to_bytes(2, "big") + bytes(6)
+
+
+def test_the_nodes_own_packets_are_not_carried():
+    driver, _, raw, node, _ = driven()
+    driver.network(NWID, "up")
+    wire = driver.listening()[0]
+    assert len(wire[0]) == 4 and wire[1]
+    raw.frames[41] = [udp(*wire)] * 40
+    for _ in range(3):
+        quiet(driver.step)
+    assert node.frames == [] and driver.nics._tap.nic_drops() == 40
+    # Another port, another address: the host's.
+    others = [udp(wire[0], wire[1] + 1), udp(ONE, wire[1]), udp(b"\xfd" + bytes(15), wire[1])]
+    raw.frames[41] = others[:]
+    driver.step()
+    assert [f[5] for f in node.frames] == [f[14:] for f in others]
+    driver.listening = lambda: [(wire[0], wire[1]), (b"\xfd" + bytes(15), wire[1])]
+    raw.frames[41] = [others[2], others[1]]
+    driver.step()
+    assert [f[5] for f in node.frames[3:]] == [others[1][14:]]
 
 
 def test_paths_never_lead_through_our_own_routes():
