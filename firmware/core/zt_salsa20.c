@@ -39,12 +39,6 @@ void zt_salsa20_init(zt_salsa20_t *s, const uint8_t key[32], const uint8_t iv[8]
         w[9] += w[8] == 0; \
     } while (0)
 
-static void next_words(uint32_t w[16], unsigned rounds, uint32_t x[16]) {
-#define KEEP(i, xi) x[i] = xi + w[i]
-    BLOCK(KEEP);
-#undef KEEP
-}
-
 #if ZT_ALIGNED_WORDS
 
 // `count` blocks, one or more, at any address: the key stream and not the text is shifted into the place
@@ -102,7 +96,6 @@ static void xor_blocks(uint32_t w[16], unsigned rounds, uint8_t *buf, size_t cou
 #endif
 
 void zt_salsa20_xor(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
-    uint32_t x[16];
     size_t done = zt_salsa20_xor_wide(s, rounds, buf, n);
     buf += done;
     n -= done;
@@ -112,10 +105,11 @@ void zt_salsa20_xor(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
         n &= 63;
     }
     if (n) {
-        next_words(s->word, rounds, x);
+        uint32_t part[16] = {0}; // as bytes
+        xor_blocks(s->word, rounds, (uint8_t *)part, 1);
         for (size_t i = 0; i < n; i++) {
-            buf[i] ^= (uint8_t)(x[i / 4] >> (8 * (i % 4)));
+            buf[i] ^= ((const uint8_t *)part)[i];
         }
-        zt_wipe(x, sizeof(x));
+        zt_wipe(part, sizeof(part));
     }
 }
