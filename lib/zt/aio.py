@@ -20,6 +20,21 @@ _BACKLOG = 8
 _Flag = asyncio.ThreadSafeFlag if MICROPYTHON else asyncio.Event
 
 
+def end_on_signals():
+    """SIGINT and SIGTERM cancel the calling task, instead of ending whatever task happens to run.
+
+    MicroPython passes a KeyboardInterrupt on to asyncio.run() by itself.
+    """
+    if MICROPYTHON:
+        return
+    import signal
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+
+
 class Node:
     """A running node under asyncio; made by start() or around a Host."""
 
