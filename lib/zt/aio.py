@@ -31,8 +31,15 @@ def end_on_signals():
 
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
+
+    def end(number, frame):
+        # Not loop.add_signal_handler: the end of the loop would restore the default action, and
+        # the next signal lose the state that is being saved.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+        signal.signal(number, end)
 
 
 class Node:
