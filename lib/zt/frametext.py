@@ -309,7 +309,7 @@ def from_hex(text, ethertype, inbound, source, dest, nwid=bytes(8), me=None):
     data = _hex(text)
     if ethertype is None:
         if len(data) < 14:
-            raise ValueError("--frame: shorter than an Ethernet header; --ethertype if it has none")
+            raise ValueError("--frame: shorter than an Ethernet header; give --ethertype")
         f.ethertype = u16(data, 12)
         m.dest.mac = data[:6]
         m.source.mac = data[6:12]
