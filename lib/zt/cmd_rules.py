@@ -217,8 +217,8 @@ def _row(step):
     did = ""
     if step["match"] is None:
         did = "not asked"
-    elif step["match"] == "hard yes" and step["skip"]:
-        did = "a tag is not known: the next drop is passed over"
+    elif step["match"] == "hard yes" and step["rule"]["type"].startswith("MATCH_TAG"):
+        did = "taken for true, not known: the next drop is passed over"
     return head + (step["match"] or "-", "true" if step["set"] else "false", did)
 
 

@@ -103,7 +103,7 @@ class Tracer(Filter):
             if not self.skip:
                 return DROP, "drops"
             self.skip = False
-            return GOES_ON, "passed over: a tag of the other side is not known"
+            return GOES_ON, "passed over: a match before it was only taken for true"
         if kind == 1:
             if self.super_accept:
                 return SUPER_ACCEPT, "accepts, whatever the addresses"
