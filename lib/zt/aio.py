@@ -20,6 +20,28 @@ _BACKLOG = 8
 _Flag = asyncio.ThreadSafeFlag if MICROPYTHON else asyncio.Event
 
 
+def end_on_signals():
+    """SIGINT and SIGTERM cancel the calling task, instead of ending whatever task happens to run.
+
+    MicroPython passes a KeyboardInterrupt on to asyncio.run() by itself.
+    """
+    if MICROPYTHON:
+        return
+    import signal
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def end(number, frame):
+        # Not loop.add_signal_handler: the end of the loop would restore the default action, and
+        # the next signal lose the state that is being saved.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
 class Node:
     """A running node under asyncio; made by start() or around a Host."""
 

@@ -74,6 +74,7 @@ async def _serve(host):
 
 
 async def _main(host, printer):
+    aio.end_on_signals()
     await _serve(host)
     node = aio.Node(host)
     listening = {"event": "listening", "port": host.driver.port, "address": host.address()}

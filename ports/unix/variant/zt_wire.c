@@ -21,7 +21,8 @@
 #define SOCKET_BUFFER (1024 * 1024)
 
 typedef struct {
-    int fd; // 0: free
+    bool used;
+    int fd;
     bool v6;
     uint32_t scope; // interface of a link-local wire
 } wire_t;
@@ -36,7 +37,7 @@ typedef union {
 
 static wire_t *get_wire(mp_obj_t handle) {
     mp_int_t n = mp_obj_get_int(handle);
-    if (n < 0 || n >= WIRES || wires[n].fd == 0) {
+    if (n < 0 || n >= WIRES || !wires[n].used) {
         mp_raise_OSError(MP_EBADF);
     }
     return &wires[n];
@@ -97,13 +98,13 @@ static mp_obj_t wire_open(mp_obj_t ip_in, mp_obj_t port_in) {
     }
     zt_wait_init();
     int n = 0;
-    while (n < WIRES && wires[n].fd != 0) {
+    while (n < WIRES && wires[n].used) {
         n++;
     }
     if (n == WIRES) {
         mp_raise_OSError(MP_EMFILE);
     }
-    wire_t w = { .v6 = ip.len == 16 };
+    wire_t w = { .used = true, .v6 = ip.len == 16 };
     w.fd = socket(w.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (w.fd < 0) {
         mp_raise_OSError(errno);
@@ -132,16 +133,16 @@ MP_DEFINE_CONST_FUN_OBJ_2(zt_wire_open_obj, wire_open);
 static mp_obj_t wire_close(mp_obj_t handle) {
     wire_t *w = get_wire(handle);
     close(w->fd); // which also takes it out of the epoll set
-    w->fd = 0;
+    w->used = false;
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_1(zt_wire_close_obj, wire_close);
 
 void zt_wire_reset(void) {
     for (int n = 0; n < WIRES; n++) {
-        if (wires[n].fd != 0) {
+        if (wires[n].used) {
             close(wires[n].fd);
-            wires[n].fd = 0;
+            wires[n].used = false;
         }
     }
 }
