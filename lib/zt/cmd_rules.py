@@ -110,8 +110,7 @@ def _things(words):
     found = []
     for word in words:
         try:
-            is_mac = len(word) == 17 and word.count(":") == 5
-            found.append(mac.parse(word) if is_mac else inet.parse_ip(word))
+            found.append(mac.parse(word) if frametext.is_mac(word) else inet.parse_ip(word))
         except ValueError:
             raise Failure("--owns: %s is no IP or MAC" % word)
     return found

@@ -35,6 +35,11 @@ class Frame:
         self.assumed = []
 
 
+def is_mac(word):
+    """Whether a word has the form of a MAC, which is that of no IP."""
+    return len(word) == 17 and all([word[i] == ":" for i in range(2, 17, 3)])
+
+
 class _End:
     def __init__(self, option, text):
         self.address = self.mac = self.ip = None
@@ -44,7 +49,7 @@ class _End:
                 self.mac = mac.BROADCAST
             elif len(word) == 10 and not low.strip("0123456789abcdef"):
                 self.address = unhex(low)
-            elif len(word) == 17 and word.count(":") == 5:
+            elif is_mac(word):
                 self.mac = mac.parse(word)
             else:
                 try:

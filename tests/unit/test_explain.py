@@ -161,6 +161,7 @@ def test_the_verdict_names_who_decided():
         (7, "DROP"),
         (1000, "ACCEPT"),
     ]
+    assert judged(capabilities=both[1:])["text"] == "accepted by capability 1000, rule 1"
     none = judged(capabilities=both[:1])["text"]
     assert none == "no rule matched, its sender's capability does not accept: dropped"
     assert "none of its sender's 2 capabilities" in judged(capabilities=both[:1] * 2)["text"]

@@ -151,6 +151,9 @@ def test_ends_are_ours_and_theirs():
     # A bridge sends for others.
     f = made("02:00:00:00:00:01", OTHER.hex(), ethertype="0x88b5")
     assert f.source == ME and f.mac_source == b"\2\0\0\0\0\1"
+    # As long as a MAC, with as many colons.
+    f = made("2001:db8:1:2::123", None, proto="tcp")
+    assert f.payload[8:24] == inet.parse_ip("2001:db8:1:2::123")
     f = made(None, mac.text(mac.from_address(OTHER, NWID)), ethertype="ipv6", size=7)
     assert f.dest == OTHER and f.ethertype == 0x86DD and f.payload == bytes(7)
 
