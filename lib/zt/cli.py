@@ -33,6 +33,7 @@ _MODULES = (
     ("leave", "cmd_node", "leave a network"),
     ("network", "cmd_network", "networks of the running controller: new, set, list"),
     ("member", "cmd_network", "members of such a network: list, authorize, deauthorize"),
+    ("rules", "cmd_rules", "what the rules of a network do with a frame; check rules"),
     ("ping", "cmd_ping", "ICMP echo over the network, or ECHO to a node"),
     ("nc", "cmd_stream", "copy stdin and stdout over the network"),
     ("perf", "cmd_stream", "measure one TCP stream over the network"),

@@ -19,7 +19,8 @@ def test_version_and_help_everywhere():
             [], ["id", "new"], ["id", "show"], ["id", "check"], ["planet", "new"], ["run"],
             ["exec"], ["status"], ["peers"], ["networks"], ["join"], ["leave"], ["network", "new"],
             ["network", "set"], ["network", "list"], ["member", "list"], ["member", "authorize"],
-            ["member", "deauthorize"], ["ping"], ["nc"], ["perf", "server"], ["perf", "client"],
+            ["member", "deauthorize"], ["rules", "explain"], ["rules", "check"], ["ping"], ["nc"],
+            ["perf", "server"], ["perf", "client"],
         ]  # fmt: skip
         for command in commands:
             assert zt(program, *command, "--version") == (0, "microzt 0.1.0\n", "")
