@@ -94,6 +94,10 @@ async def _main(host, printer):
 
 
 def run(args):
+    try:
+        from . import api  # noqa: F401
+    except ImportError as e:
+        raise Failure(str(e))
     hal.sigterm_as_interrupt()
     printer = Printer(args.json)
     host = open_host(args)

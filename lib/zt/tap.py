@@ -18,7 +18,6 @@ else:
 _ESRCH = 3
 _EBADFD = 77
 _EADDRNOTAVAIL = 99
-_ENETUNREACH = 101
 _ENODEV = 19
 _CAP_NET_ADMIN = 12
 _TURN = 16  # our choice: frames of one device before the next has its turn
@@ -221,12 +220,9 @@ class TapStack:
         entry = (bytes(ip), bits, None if via is None else bytes(via))
         if add:
             error = self._set_route(device, ip, bits, via)
-            if error and error != _ENETUNREACH:
-                raise OSError(error, "rtnetlink")
-            # What cannot be reached yet may be with the next address.
-            device.routes.append(entry)
             if error:
-                log.warn("tap", "route %s: no way to its gateway yet" % inet.text(ip, bits))
+                raise OSError(error, "rtnetlink")
+            device.routes.append(entry)
             return
         if entry not in device.routes:
             return

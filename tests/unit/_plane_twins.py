@@ -139,13 +139,13 @@ def opened(raw, keys):
     parts = {}
     for wire, remote, data in raw:
         fragment = packet.is_fragment(data)
-        if data[13:18] != OWN and (not fragment or (data[:8], remote) not in parts):
+        if data[13:18] != OWN and (not fragment or (wire, remote, data[:8]) not in parts):
             out.append((wire, remote, data[8:13], 0, data))  # passed on for others
         elif fragment:
-            parts[data[:8], remote].append(data)
+            parts[wire, remote, data[:8]].append(data)
         else:
-            parts[data[:8], remote] = [data]
-    for (_, to), datagrams in parts.items():
+            parts[wire, remote, data[:8]] = [data]
+    for (wire, to, _), datagrams in parts.items():
         whole = bytearray(datagrams[0])
         assert len(whole) <= 1432
         if whole[18] & packet.FLAG_FRAGMENTED:

@@ -81,9 +81,10 @@ def test_long_frames_are_cut_as_python_cuts_them(lib):
         assert unseal(whole)[38:] == body
         assert bool(whole[18] & packet.FLAG_FRAGMENTED) == (n > 1394)
     assert p.tx(0, to_b(bytes(9891))) == DROPPED
+    assert p.tx(0, frame(GROUP, MAC[A], IPV4, bytes(10011))) == DROPPED  # too long for an event
     assert p.tx(0, to_b()[:13]) == DROPPED
     assert p.tx(0) == DROPPED
-    assert p.counters()["frame_long"] == 1 and p.counters()["frame_short"] == 2
+    assert p.counters()["frame_long"] == 2 and p.counters()["frame_short"] == 2
 
 
 def test_what_cannot_be_sent_goes_to_python_as_a_frame(lib):
