@@ -46,7 +46,8 @@ typedef struct {
     uint16_t reassembly; // packets at a time; 0: Python puts pieces together
     uint16_t packet_bytes; // longest packet put together or inflated here; Python takes those above
     uint16_t unused; // zero
-    uint32_t event_bytes; // of the ring; a record takes ZT_PLANE_EVENT_BYTES more than it holds
+    uint32_t event_bytes; // of the ring, 3/8 for unopened packets and 3/8 for frames at most; a record
+                          // takes ZT_PLANE_EVENT_BYTES more than it holds
     uint32_t rules_bytes; // for the rules and credentials of all networks and members
 } zt_plane_limits_t;
 
@@ -205,9 +206,10 @@ enum {
     ZT_PLANE_FRAME_LONG,
     ZT_PLANE_NO_SLOT, // packets: wire_get had none
     ZT_PLANE_WIRE, // packets: wire_put refused
-    // Both
-    ZT_PLANE_EVENT_LOST, // the ring was full
-    ZT_PLANE_STRANGER_LOST, // the same, but not authenticated: those may fill half of it
+    // No room in the ring
+    ZT_PLANE_EVENT_LOST, // for what is opened
+    ZT_PLANE_STRANGER_LOST, // for what is not
+    ZT_PLANE_FRAME_LOST, // for frames and copies from here
     ZT_PLANE_COUNTERS
 };
 

@@ -1,8 +1,9 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// The ring of events for Python: records of any length one after the other, each behind its head. When it is
-// full the new one is dropped and counted: what matters is sent again by the protocol. What nobody has
-// authenticated may fill only half of it, so that a flood of it leaves room for the rest.
+// The ring of events for Python: records of any length one after the other, each behind its head. When there
+// is no room the new one is dropped and counted: what matters is sent again by the protocol. What strangers
+// sent and what the local stack sends may each fill three eighths of it, so that no flood of either keeps out
+// the answers that Python waits for.
 
 #include "zt_plane_priv.h"
 
@@ -30,20 +31,27 @@ static void get(const zt_plane_t *p, uint32_t *at, void *to, size_t n) {
     *at = (uint32_t)(n - room);
 }
 
+static unsigned class_of(const zt_plane_event_t *ev) {
+    if (ev->kind != ZT_PLANE_EVENT_PACKET) {
+        return EVENTS_FRAMES;
+    }
+    return ev->flags & ZT_PLANE_OPENED ? EVENTS_OPENED : EVENTS_STRANGERS;
+}
+
 int zt_event_put(zt_plane_t *p, zt_plane_event_t *ev, const zt_seg_t *segments, size_t count) {
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         n += segments[i].n;
     }
-    const int stranger = ev->kind == ZT_PLANE_EVENT_PACKET && !(ev->flags & ZT_PLANE_OPENED);
+    const unsigned class = class_of(ev);
     const uint32_t size = p->limits.event_bytes;
-    const uint32_t top = stranger ? size / 2 : size;
+    const uint32_t top = class == EVENTS_OPENED ? size : size / 8 * 3;
+    const uint32_t before = p->event_used;
     const size_t need = sizeof *ev + n;
-    if (n > 0xffff || p->event_used > top || need > top - p->event_used) {
-        return zt_drop(p, stranger ? ZT_PLANE_STRANGER_LOST : ZT_PLANE_EVENT_LOST);
+    if (n > 0xffff || need > size - before || need > top || p->event_class[class] > top - need) {
+        return zt_drop(p, ZT_PLANE_EVENT_LOST + class);
     }
     ev->n = (uint16_t)n;
-    const uint32_t before = p->event_used;
     uint32_t at = p->event_head + before;
     if (at >= size) {
         at -= size;
@@ -54,7 +62,8 @@ int zt_event_put(zt_plane_t *p, zt_plane_event_t *ev, const zt_seg_t *segments, 
             put(p, &at, segments[i].p, segments[i].n);
         }
     }
-    p->event_used = before + (uint32_t)need;
+    p->event_used += (uint32_t)need;
+    p->event_class[class] += (uint32_t)need;
     p->counters[ZT_PLANE_EVENTS]++;
     if (before == 0) {
         p->hal->kick(p->ctx);
@@ -93,12 +102,15 @@ int zt_plane_event_get(zt_plane_t *p, zt_plane_event_t *event, uint8_t *buf, siz
     if (event->n) {
         get(p, &at, buf, event->n);
     }
+    const uint32_t taken = (uint32_t)sizeof *event + event->n;
     p->event_head = at;
-    p->event_used -= (uint32_t)sizeof *event + event->n;
+    p->event_used -= taken;
+    p->event_class[class_of(event)] -= taken;
     return 1;
 }
 
 void zt_event_flush(zt_plane_t *p) {
     p->event_head = 0;
     p->event_used = 0;
+    memset(p->event_class, 0, sizeof p->event_class);
 }

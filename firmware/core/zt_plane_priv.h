@@ -156,6 +156,9 @@ typedef struct {
     uint8_t unused;
 } zt_pieces_t;
 
+// In the order of the counters of those lost.
+enum { EVENTS_OPENED, EVENTS_STRANGERS, EVENTS_FRAMES, EVENTS_CLASSES };
+
 struct zt_plane {
     const zt_hal_t *hal;
     void *ctx;
@@ -172,6 +175,7 @@ struct zt_plane {
     size_t block; // bytes of all
     uint32_t event_head; // of the oldest
     uint32_t event_used;
+    uint32_t event_class[EVENTS_CLASSES]; // of it
     uint32_t random;
     uint32_t random_key;
     uint32_t counters[ZT_PLANE_COUNTERS];
@@ -207,6 +211,7 @@ static inline int zt_drop(zt_plane_t *p, unsigned counter) {
     return ZT_PLANE_DROPPED;
 }
 
+// No address is the same as none.
 int zt_same_address(const zt_addr_t *a, const zt_addr_t *b);
 
 // The entry, if it has not expired.

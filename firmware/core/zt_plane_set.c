@@ -7,7 +7,7 @@
 #include "zt_plane_priv.h"
 
 int zt_same_address(const zt_addr_t *a, const zt_addr_t *b) {
-    return a->port == b->port && a->size == b->size && memcmp(a->ip, b->ip, b->size & 31) == 0;
+    return a->size && a->port == b->port && a->size == b->size && memcmp(a->ip, b->ip, b->size & 31) == 0;
 }
 
 static uint32_t deadline(uint32_t now, uint32_t ttl_ms) {

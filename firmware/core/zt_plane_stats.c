@@ -19,7 +19,8 @@ static const char *name_at(const char *names, unsigned index) {
 const char *zt_plane_counter_name(unsigned index) {
     static const char NAMES[] =
         "rx\0tx\0events\0short\0looped\0long\0fragment\0fragment_lost\0mac\0compression\0"
-        "frame_short\0frame_long\0no_slot\0wire\0event_lost\0stranger_lost";
+        "frame_short\0frame_long\0no_slot\0wire\0event_lost\0stranger_lost\0"
+        "frame_lost";
     return index < ZT_PLANE_COUNTERS ? name_at(NAMES, index) : NULL;
 }
 

@@ -4,12 +4,13 @@
 # a bounded stack, the stated size, nothing for the sanitizers to find. CPython only: compilers.
 
 import os
+import random
 import shutil
 import subprocess
 import sys
 
 import pytest
-from _plane import CORE, SANITIZE, WARNINGS, build
+from _plane import CORE, SANITIZE, WARNINGS, build, sources
 from test_core_rules_build import _compilers, stack
 
 PARTS = sorted(x for x in os.listdir(CORE) if x.startswith("zt_plane") and x.endswith(".c"))
@@ -99,3 +100,40 @@ def test_sanitizers_find_nothing(tmp_path):
     command += [os.path.join(here, "test_plane%s.py" % t) for t in tests]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+
+
+def test_a_32_bit_big_endian_machine_does_the_same(tmp_path):
+    other = "powerpc-linux-gnu-gcc"
+    if not shutil.which(other) or not shutil.which("qemu-ppc"):
+        pytest.skip("Debian packages gcc-powerpc-linux-gnu libc6-dev-powerpc-cross qemu-user")
+    here = os.path.dirname(os.path.abspath(__file__))
+    fuzz = os.path.join(here, "..", "fuzz")
+    seeds = str(tmp_path / "seeds")
+    subprocess.run([sys.executable, os.path.join(fuzz, "seeds_plane.py"), seeds], check=True)
+    slow = ("c25519", "sha512", "identity", "idhash")
+    needed = [x for x in sources() if not any(name in x for name in slow)]
+    for target in ("plane_rx", "plane_tx", "reassembly"):
+        folder = os.path.join(seeds, target)
+        inputs = []
+        for name in sorted(os.listdir(folder)):
+            with open(os.path.join(folder, name), "rb") as f:
+                seed = f.read()
+            r = random.Random(name)
+            for i in range(40):  # the seed, and with a few bytes changed
+                mutant = bytearray(seed)
+                for _ in range(min(i, 3)):
+                    mutant[r.randrange(len(mutant))] = r.randrange(256)
+                inputs.append(os.path.join(folder, "%s_%d" % (name, i)))
+                with open(inputs[-1], "wb") as f:
+                    f.write(mutant)
+        printed = []
+        for cc, run in (("gcc", []), (other, ["qemu-ppc"])):
+            program = str(tmp_path / "replay")
+            what = '-DTARGET="../fuzz/fuzz_%s.c"' % target
+            command = [cc, "-std=gnu99", "-O1", "-static", what, "-I", CORE, "-o", program]
+            command += [os.path.join(here, "..", "core", "plane_replay.c"), *needed]
+            subprocess.run(command, check=True)
+            done = subprocess.run(run + [program, *inputs], capture_output=True, check=True)
+            printed.append(done.stdout)
+        assert printed[0] == printed[1]
+        assert printed[0].split()[0] == b"%d" % len(inputs)

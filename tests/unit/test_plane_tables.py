@@ -17,8 +17,11 @@ from _plane import (
     FLUSH_NETWORKS,
     FLUSH_PEERS,
     FLUSH_REASSEMBLY,
+    FRAME,
     KEPT,
     NEVER,
+    OPENED,
+    PACKET,
     TTL,
     Plane,
     credentials,
@@ -58,26 +61,35 @@ def lib(tmp_path_factory):
 
 def test_a_full_ring_drops_and_counts(lib):
     p = plane(lib, event_bytes=400)
-    for _ in range(30):
-        p.tx(0, frame(GROUP, MAC[A], IPV4, b"x" * 36))
+    for n in range(30):
+        p.rx(seal(VERB_ECHO, bytes((n,)) * 16), *AT_B)
     events = p.events()
-    assert len(events) == 4  # 36 + 50 bytes each
-    assert p.counters()["event_lost"] == 26 and p.counters()["events"] == 4
+    assert [data[28] for _, data in events] == [0, 1, 2, 3, 4]  # 36 + 44 bytes each
+    assert p.counters()["event_lost"] == 25 and p.counters()["events"] == 5
     assert p.events() == []
 
 
-def test_strangers_may_fill_half_of_the_ring(lib):
-    p = plane(lib, event_bytes=1000)
+def test_neither_strangers_nor_our_own_stack_can_fill_the_ring(lib):
+    p = plane(lib, event_bytes=800)
     for _ in range(100):
-        p.rx(from_b(source=bytes(5)), *AT_B)
-    assert p.counters()["stranger_lost"] == 94
-    assert p.rx(seal(VERB_ECHO, b""), *AT_B) == EVENT
+        p.rx(from_b(source=bytes(5)), *AT_B)  # 36 + 43 bytes
+        p.tx(0, frame(GROUP, MAC[A], IPV4, b"x" * 10))  # 36 + 24
+    assert p.counters()["stranger_lost"] == 97 and p.counters()["frame_lost"] == 95
+    for _ in range(10):
+        p.rx(seal(VERB_ECHO, b""), *AT_B)  # 36 + 28
+    assert p.counters()["event_lost"] == 6
+    kinds = collections.Counter((ev.kind, ev.flags) for ev, _ in p.events())
+    assert kinds == {(PACKET, 0): 3, (FRAME, 0): 5, (PACKET, OPENED): 4}
+    # And again when it is empty.
     assert p.tx(0, frame(GROUP, MAC[A], IPV4, b"")) == EVENT
-    assert len(p.events()) == 8
+    assert p.rx(from_b(source=bytes(5)), *AT_B) == EVENT
+    p.flush(FLUSH_EVENTS)
+    for _ in range(4):
+        assert p.tx(0, frame(GROUP, MAC[A], IPV4, b"x" * 10)) == EVENT
 
 
 def test_records_survive_every_position_in_the_ring(lib):
-    p = plane(lib, event_bytes=217)
+    p = plane(lib, event_bytes=433)
     for n in range(500):
         f = frame(GROUP, MAC[A], IPV4, bytes((n & 255,)) * (n % 29))
         g = frame(GROUP, MAC[A], 0x1234, bytes((n & 255,)) * (n % 31))
@@ -377,8 +389,8 @@ def test_any_alignment_of_the_block_will_do_and_too_little_is_refused(lib):
 
 def test_counters_have_names(lib):
     p = plane(lib)
-    assert len(p.counter_names) == len(set(p.counter_names)) == 16
-    assert p.counter_names[-1] == "stranger_lost" and p.counter_names[8] == "mac"
+    assert len(p.counter_names) == len(set(p.counter_names)) == 17
+    assert p.counter_names[-1] == "frame_lost" and p.counter_names[8] == "mac"
     assert p.drop_names == [
         "rules_out", "rules_in", "bad_source", "bad_destination", "broadcast_off", "multicast_off",
     ]  # fmt: skip
