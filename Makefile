@@ -12,7 +12,7 @@ MPY := $(abspath $(or $(MICROPY_DIR),$(B)/src/micropython))
 LWIP := $(abspath $(or $(LWIP_DIR),$(B)/src/lwip))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build unix core run test bench lint clean
+.PHONY: help setup build unix core run test bench bench-embedded lint clean
 
 help:
 	@echo 'make run                 show the product: two nodes, a private network, a page over it'
@@ -20,6 +20,7 @@ help:
 	@echo 'make build               build the unix port (build/microzt, started by ./zt)'
 	@echo 'make test                every test; PART=unit|vectors|interop|embedded|lab for one part'
 	@echo 'make bench               measure, beside other software'
+	@echo 'make bench-embedded      count instructions and bytes of the core on an emulated RV32'
 	@echo 'make lint                check the style of Python, C and shell'
 	@echo 'make setup               fetch tools, sources and Python packages only'
 	@echo 'make clean               remove what was built; the fetched sources stay'
@@ -48,6 +49,9 @@ test: build
 
 bench: build
 	@$(PYTHON) tools/bench.py
+
+bench-embedded: setup
+	@$(PYTHON) tools/bench_embedded.py
 
 lint: setup
 	@tools/lint.sh

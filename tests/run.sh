@@ -38,7 +38,7 @@ interop() {
 }
 
 embedded() {
-    echo "embedded: not built yet (the emulated RV32 board is a later issue)"
+    run_pytest tests/embedded
 }
 
 lab() {

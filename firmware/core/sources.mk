@@ -3,6 +3,8 @@
 # The C files of the core, one a line: read by make and, as text, by cmake.
 CORE_SRC += zt_salsa20.c
 CORE_SRC += zt_poly1305.c
+CORE_SRC += simd/zt_salsa20_wide.c
+CORE_SRC += simd/zt_poly1305_wide.c
 CORE_SRC += zt_sha512.c
 CORE_SRC += zt_c25519.c
 CORE_SRC += zt_identity.c

@@ -8,6 +8,21 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+// Machines that store the low byte first but load words only from multiples of four: there, loading
+// bytes costs ten instructions a word, and the hot loops load aligned words and shift. 1 or 0 may be
+// given to the compiler, for tests.
+#ifndef ZT_ALIGNED_WORDS
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && (defined(__riscv) || defined(__XTENSA__))
+#define ZT_ALIGNED_WORDS 1
+#else
+#define ZT_ALIGNED_WORDS 0
+#endif
+#endif
+#if ZT_ALIGNED_WORDS
+typedef uint32_t __attribute__((may_alias)) zt_word_t;
+#endif
 
 // Marks a value that depends on a secret but is meant to be seen (a verdict, a public key), for the
 // run under valgrind in tests/core that takes every other branch on a secret for a bug.
@@ -53,12 +68,27 @@ static inline void zt_store64_be(uint8_t *p, uint64_t v) {
     }
 }
 
-// Zero n bytes in a way the compiler may not remove.
+// to ^= from. They may be the same, else they must not overlap.
+static inline void zt_xor(uint8_t *to, const uint8_t *from, size_t n) {
+    for (; n >= 8; n -= 8, to += 8, from += 8) {
+        zt_store64_le(to, zt_load64_le(to) ^ zt_load64_le(from));
+    }
+    for (size_t i = 0; i < n; i++) {
+        to[i] ^= from[i];
+    }
+}
+
+// Zero n bytes in a way the compiler may not remove: it must suppose that the empty assembly reads them.
 static inline void zt_wipe(void *p, size_t n) {
+#ifdef __GNUC__
+    memset(p, 0, n);
+    __asm__ volatile("" : : "r"(p) : "memory");
+#else
     volatile uint8_t *b = (volatile uint8_t *)p;
     for (size_t i = 0; i < n; i++) {
         b[i] = 0;
     }
+#endif
 }
 
 // Returns 0 if equal, -1 otherwise.

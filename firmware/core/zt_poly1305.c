@@ -6,6 +6,7 @@
 
 #include "zt_poly1305.h"
 
+#include "simd/zt_simd.h"
 #include "zt_bytes.h"
 
 void zt_poly1305_init(zt_poly1305_t *p, const uint8_t key[32]) {
@@ -18,6 +19,42 @@ void zt_poly1305_init(zt_poly1305_t *p, const uint8_t key[32]) {
     p->used = 0;
 }
 
+#if ZT_SIMD_POLY1305
+
+static void blocks(zt_poly1305_t *p, const uint8_t *data, size_t count, uint32_t top) {
+    zt_poly1305_blocks_wide(p, data, count, top);
+}
+
+#else
+
+// The four words of a block. Unless it is the first or the last one, its neighbours may be read too.
+static inline void load(uint32_t d[4], const uint8_t *p, int at_end) {
+#if ZT_ALIGNED_WORDS
+    const unsigned off = (unsigned)((uintptr_t)p & 3);
+    const zt_word_t *w = (const zt_word_t *)(p - off);
+    if (off == 0) {
+        d[0] = w[0];
+        d[1] = w[1];
+        d[2] = w[2];
+        d[3] = w[3];
+        return;
+    }
+    if (!at_end) {
+        const unsigned down = 8 * off;
+        const unsigned up = 32 - down;
+        d[0] = w[0] >> down | w[1] << up;
+        d[1] = w[1] >> down | w[2] << up;
+        d[2] = w[2] >> down | w[3] << up;
+        d[3] = w[3] >> down | w[4] << up;
+        return;
+    }
+#endif
+    (void)at_end;
+    for (int i = 0; i < 4; i++) {
+        d[i] = zt_load32_le(p + 4 * i);
+    }
+}
+
 // h = (h + block + top * 2^128) * r for each block. In: h4 <= 4, so the sum has s4 <= 6. A product is
 // below 2^32 * 2^28.4, four of them and the small one below 2^63.
 static void blocks(zt_poly1305_t *p, const uint8_t *data, size_t count, uint32_t top) {
@@ -27,14 +64,16 @@ static void blocks(zt_poly1305_t *p, const uint8_t *data, size_t count, uint32_t
     const uint32_t v2 = r2 + (r2 >> 2);
     const uint32_t v3 = r3 + (r3 >> 2);
     uint32_t h0 = p->h[0], h1 = p->h[1], h2 = p->h[2], h3 = p->h[3], h4 = p->h[4];
-    for (; count; count--, data += 16) {
-        uint64_t t = (uint64_t)h0 + zt_load32_le(data);
+    uint32_t d[4];
+    for (const uint8_t *last = data + 16 * count - 16, *first = data; data <= last; data += 16) {
+        load(d, data, data == first || data == last);
+        uint64_t t = (uint64_t)h0 + d[0];
         const uint32_t s0 = (uint32_t)t;
-        t = (t >> 32) + h1 + zt_load32_le(data + 4);
+        t = (t >> 32) + h1 + d[1];
         const uint32_t s1 = (uint32_t)t;
-        t = (t >> 32) + h2 + zt_load32_le(data + 8);
+        t = (t >> 32) + h2 + d[2];
         const uint32_t s2 = (uint32_t)t;
-        t = (t >> 32) + h3 + zt_load32_le(data + 12);
+        t = (t >> 32) + h3 + d[3];
         const uint32_t s3 = (uint32_t)t;
         const uint32_t s4 = (uint32_t)(t >> 32) + h4 + top;
 
@@ -68,6 +107,8 @@ static void blocks(zt_poly1305_t *p, const uint8_t *data, size_t count, uint32_t
     p->h[4] = h4;
 }
 
+#endif
+
 void zt_poly1305_update(zt_poly1305_t *p, const uint8_t *data, size_t n) {
     while (n && p->used) {
         p->tail[p->used++] = *data++;
@@ -77,7 +118,9 @@ void zt_poly1305_update(zt_poly1305_t *p, const uint8_t *data, size_t n) {
             p->used = 0;
         }
     }
-    blocks(p, data, n / 16, 1);
+    if (n >= 16) {
+        blocks(p, data, n / 16, 1);
+    }
     data += n & ~(size_t)15;
     for (n &= 15; n; n--) {
         p->tail[p->used++] = *data++;

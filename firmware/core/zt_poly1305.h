@@ -1,7 +1,7 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // Poly1305 one-time authenticator (RFC 8439, 2.5). Constant time in key and message. The state is the
-// caller's and holds key material until zt_poly1305_finish, which wipes it. Stack: 180 bytes on rv32imc.
+// caller's and holds key material until zt_poly1305_finish, which wipes it. Stack: 260 bytes on rv32imc.
 
 #ifndef ZT_POLY1305_H
 #define ZT_POLY1305_H

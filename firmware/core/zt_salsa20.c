@@ -1,33 +1,13 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// Salsa20, one block in sixteen local words. Where the target has 128-bit registers, four blocks run
-// side by side, one in each lane, with the same code and no intrinsics.
+// Salsa20, one block in sixteen local words. Several blocks at once, where the machine has the registers,
+// are in simd/.
 
 #include "zt_salsa20.h"
 
+#include "simd/zt_simd.h"
 #include "zt_bytes.h"
-
-// The quarter-round of four words, for plain words and for vectors of them.
-#define ROTL(v, n) ((v) << (n) | (v) >> (32 - (n)))
-#define QUARTER(a, b, c, d) \
-    do { \
-        b ^= ROTL(a + d, 7); \
-        c ^= ROTL(b + a, 9); \
-        d ^= ROTL(c + b, 13); \
-        a ^= ROTL(d + c, 18); \
-    } while (0)
-// Sixteen variables and not an array: that is what makes compilers keep them in registers.
-#define DOUBLE_ROUND() \
-    do { \
-        QUARTER(x0, x4, x8, x12); \
-        QUARTER(x5, x9, x13, x1); \
-        QUARTER(x10, x14, x2, x6); \
-        QUARTER(x15, x3, x7, x11); \
-        QUARTER(x0, x1, x2, x3); \
-        QUARTER(x5, x6, x7, x4); \
-        QUARTER(x10, x11, x8, x9); \
-        QUARTER(x15, x12, x13, x14); \
-    } while (0)
+#include "zt_salsa20_round.h"
 
 void zt_salsa20_init(zt_salsa20_t *s, const uint8_t key[32], const uint8_t iv[8], uint64_t block) {
     // "expand 32-byte k" on the diagonal
@@ -45,138 +25,91 @@ void zt_salsa20_init(zt_salsa20_t *s, const uint8_t key[32], const uint8_t iv[8]
     s->word[9] = (uint32_t)(block >> 32);
 }
 
-static void count_blocks(zt_salsa20_t *s, uint32_t n) {
-    s->word[8] += n;
-    s->word[9] += s->word[8] < n;
-}
+// Runs the rounds; USE(i, xi) then takes each word before its input w[i] is added.
+#define BLOCK(USE) \
+    do { \
+        uint32_t x0 = w[0], x1 = w[1], x2 = w[2], x3 = w[3], x4 = w[4], x5 = w[5], x6 = w[6], x7 = w[7]; \
+        uint32_t x8 = w[8], x9 = w[9], x10 = w[10], x11 = w[11], x12 = w[12], x13 = w[13], x14 = w[14], \
+            x15 = w[15]; \
+        for (unsigned i = rounds; i; i -= 2) { \
+            ZT_DOUBLE_ROUND(); \
+        } \
+        ZT_EACH_WORD(USE); \
+        w[8]++; \
+        w[9] += w[8] == 0; \
+    } while (0)
 
-static void next_words(zt_salsa20_t *s, unsigned rounds, uint32_t x[16]) {
-    const uint32_t *w = s->word;
-    uint32_t x0 = w[0], x1 = w[1], x2 = w[2], x3 = w[3], x4 = w[4], x5 = w[5], x6 = w[6], x7 = w[7];
-    uint32_t x8 = w[8], x9 = w[9], x10 = w[10], x11 = w[11], x12 = w[12], x13 = w[13], x14 = w[14],
-        x15 = w[15];
-    for (; rounds; rounds -= 2) {
-        DOUBLE_ROUND();
-    }
-    x[0] = x0 + w[0];
-    x[1] = x1 + w[1];
-    x[2] = x2 + w[2];
-    x[3] = x3 + w[3];
-    x[4] = x4 + w[4];
-    x[5] = x5 + w[5];
-    x[6] = x6 + w[6];
-    x[7] = x7 + w[7];
-    x[8] = x8 + w[8];
-    x[9] = x9 + w[9];
-    x[10] = x10 + w[10];
-    x[11] = x11 + w[11];
-    x[12] = x12 + w[12];
-    x[13] = x13 + w[13];
-    x[14] = x14 + w[14];
-    x[15] = x15 + w[15];
-    count_blocks(s, 1);
-}
+#if ZT_ALIGNED_WORDS
 
-void zt_salsa20_block(zt_salsa20_t *s, unsigned rounds, uint8_t out[64]) {
-    uint32_t x[16];
-    next_words(s, rounds, x);
-    for (int i = 0; i < 16; i++) {
-        zt_store32_le(out + 4 * i, x[i]);
-    }
-    zt_wipe(x, sizeof(x));
-}
-
-#if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
-
-typedef uint32_t lanes_t __attribute__((vector_size(16)));
-
-static lanes_t same(uint32_t v) {
-    return (lanes_t){v, v, v, v};
-}
-
-// XORs four blocks at a time while there are 256 bytes; returns how many bytes were done.
-static size_t xor_wide(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
-    const uint32_t *w = s->word;
-    lanes_t x[16];
-    size_t done = 0;
-    for (; n - done >= 256; done += 256, buf += 256) {
-        lanes_t low, high;
-        for (uint32_t k = 0; k < 4; k++) {
-            low[k] = w[8] + k;
-            high[k] = w[9] + (low[k] < k);
+// `count` blocks, one or more, at any address: the key stream and not the text is shifted into the place
+// of aligned words. Bytes that share their word with what is outside are done one by one.
+static void xor_blocks(uint32_t w[16], unsigned rounds, uint8_t *buf, size_t count) {
+    const unsigned off = (unsigned)((uintptr_t)buf & 3);
+    if (off == 0) {
+        for (zt_word_t *p = (zt_word_t *)buf; count; count--, p += 16) {
+#define XOR(i, xi) p[i] ^= xi + w[i]
+            BLOCK(XOR);
+#undef XOR
         }
-        lanes_t x0 = same(w[0]), x1 = same(w[1]), x2 = same(w[2]), x3 = same(w[3]), x4 = same(w[4]),
-            x5 = same(w[5]), x6 = same(w[6]), x7 = same(w[7]), x8 = low, x9 = high, x10 = same(w[10]),
-            x11 = same(w[11]), x12 = same(w[12]), x13 = same(w[13]), x14 = same(w[14]),
-            x15 = same(w[15]);
-        for (unsigned i = 0; i < rounds; i += 2) {
-            DOUBLE_ROUND();
-        }
-        x[0] = x0 + w[0];
-        x[1] = x1 + w[1];
-        x[2] = x2 + w[2];
-        x[3] = x3 + w[3];
-        x[4] = x4 + w[4];
-        x[5] = x5 + w[5];
-        x[6] = x6 + w[6];
-        x[7] = x7 + w[7];
-        x[8] = x8 + low;
-        x[9] = x9 + high;
-        x[10] = x10 + w[10];
-        x[11] = x11 + w[11];
-        x[12] = x12 + w[12];
-        x[13] = x13 + w[13];
-        x[14] = x14 + w[14];
-        x[15] = x15 + w[15];
-        for (int i = 0; i < 16; i++) {
-            for (int k = 0; k < 4; k++) {
-                uint8_t *p = buf + 64 * k + 4 * i;
-                zt_store32_le(p, zt_load32_le(p) ^ x[i][k]);
-            }
-        }
-        count_blocks(s, 4);
+        return;
     }
-    zt_wipe(x, done ? sizeof(x) : 0);
-    return done;
+    const unsigned up = 8 * off;
+    const unsigned down = 32 - up;
+    const unsigned head = 4 - off; // bytes before the first aligned word
+    uint32_t left = 0; // what of the last word of key stream was not yet used
+    int first = 1;
+    for (zt_word_t *p = (zt_word_t *)(buf + head); count; count--, p += 16) {
+#define XOR(i, xi) \
+    do { \
+        xi += w[i]; \
+        if (i) { \
+            p[i - 1] ^= left | xi << up; \
+        } else if (!first) { \
+            p[-1] ^= left | xi << up; \
+        } else { \
+            for (unsigned k = 0; k < head; k++) { \
+                buf[k] = (uint8_t)(buf[k] ^ xi >> (8 * k)); \
+            } \
+        } \
+        left = xi >> down; \
+    } while (0)
+        BLOCK(XOR);
+#undef XOR
+        first = 0;
+        buf += 64;
+    }
+    for (unsigned k = 0; k < off; k++) {
+        buf[(int)k - (int)off] = (uint8_t)(buf[(int)k - (int)off] ^ left >> (8 * k));
+    }
 }
 
 #else
 
-static size_t xor_wide(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
-    (void)s;
-    (void)rounds;
-    (void)buf;
-    (void)n;
-    return 0;
+static void xor_blocks(uint32_t w[16], unsigned rounds, uint8_t *buf, size_t count) {
+    for (; count; count--, buf += 64) {
+#define XOR(i, xi) zt_store32_le(buf + 4 * (i), zt_load32_le(buf + 4 * (i)) ^ (xi + w[i]))
+        BLOCK(XOR);
+#undef XOR
+    }
 }
 
 #endif
 
-static void xor_word(uint8_t *p, uint32_t v) {
-    p[0] = (uint8_t)(p[0] ^ v);
-    p[1] = (uint8_t)(p[1] ^ v >> 8);
-    p[2] = (uint8_t)(p[2] ^ v >> 16);
-    p[3] = (uint8_t)(p[3] ^ v >> 24);
-}
-
 void zt_salsa20_xor(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
-    uint32_t x[16];
-    size_t done = xor_wide(s, rounds, buf, n);
+    size_t done = zt_salsa20_xor_wide(s, rounds, buf, n);
     buf += done;
     n -= done;
-    while (n >= 64) {
-        next_words(s, rounds, x);
-        for (int i = 0; i < 16; i++) {
-            xor_word(buf + 4 * i, x[i]);
-        }
-        buf += 64;
-        n -= 64;
+    if (n >= 64) {
+        xor_blocks(s->word, rounds, buf, n / 64);
+        buf += n & ~(size_t)63;
+        n &= 63;
     }
     if (n) {
-        next_words(s, rounds, x);
+        uint32_t part[16] = {0}; // as bytes
+        xor_blocks(s->word, rounds, (uint8_t *)part, 1);
         for (size_t i = 0; i < n; i++) {
-            buf[i] ^= (uint8_t)(x[i / 4] >> (8 * (i % 4)));
+            buf[i] ^= ((const uint8_t *)part)[i];
         }
+        zt_wipe(part, sizeof(part));
     }
-    zt_wipe(x, sizeof(x));
 }

@@ -2,7 +2,7 @@
 //
 // Whole packets in place (VL1 4.1 to 4.6), cipher suites 0 and 1. `session` is the 48-byte key of the two
 // identities. Constant time in keys and payload; the header, the length and the verdict are public.
-// Buffers stay the caller's. Stack: 420 bytes on rv32imc.
+// Buffers stay the caller's. Stack: 450 bytes on rv32imc.
 
 #ifndef ZT_WIRE_H
 #define ZT_WIRE_H

@@ -66,7 +66,7 @@ void zt_netif_free(void *p) {
     }
 }
 
-// ---- the ring: records of {length 16 bits, interface, pad} and the frame, in order ----
+// ---- the ring: records of {length 16 bits, interface, its generation} and the frame, in order ----
 // Indices go back to 0 when it runs empty, so only as much of it is ever touched as a burst needs.
 
 #define RECORD_HEAD 4
@@ -125,7 +125,7 @@ static err_t link_output(struct netif *netif, struct pbuf *p) {
     slot[0] = (uint8_t)(n >> 8);
     slot[1] = (uint8_t)n;
     slot[2] = (uint8_t)index;
-    slot[3] = 0;
+    slot[3] = ((zt_netif_t *)netif->state)->generation;
     pbuf_copy_partial(p, slot + RECORD_HEAD, (u16_t)n, 0);
     ring_write += RECORD_HEAD + n;
     return ERR_OK;
@@ -153,7 +153,7 @@ int zt_netif_recv(uint8_t *buf, size_t size, int *n) {
         const uint8_t *slot = ring + ring_read;
         size_t len = (size_t)slot[0] << 8 | slot[1];
         int index = slot[2];
-        bool wanted = zt_netifs[index].used;
+        bool wanted = zt_netifs[index].used && zt_netifs[index].generation == slot[3];
         bool fits = len <= size;
         if (wanted && fits) {
             memcpy(buf, slot + RECORD_HEAD, len);
@@ -163,7 +163,7 @@ int zt_netif_recv(uint8_t *buf, size_t size, int *n) {
             ring_read = ring_write = 0;
         }
         if (!wanted) {
-            continue; // left over from an interface that is gone
+            continue; // left over from an interface that is gone, whoever has its number now
         }
         if (!fits) {
             ring_drops++;
@@ -238,7 +238,9 @@ int zt_netif_add(const uint8_t mac[6], uint16_t mtu) {
         return ZT_NETIF_ERR_FULL;
     }
     zt_netif_t *z = &zt_netifs[n];
+    uint8_t generation = (uint8_t)(z->generation + 1);
     memset(z, 0, sizeof(*z));
+    z->generation = generation;
     memcpy(z->netif.hwaddr, mac, 6);
     if (netif_add(&z->netif, NULL, NULL, NULL, z, netif_start, netif_input) == NULL) {
         return ZT_NETIF_ERR_MEM;
@@ -251,9 +253,22 @@ int zt_netif_add(const uint8_t mac[6], uint16_t mtu) {
     netif_ip6_addr_set_state(&z->netif, 0, IP6_ADDR_PREFERRED);
     netif_set_link_up(&z->netif);
     netif_set_up(&z->netif);
-    z->netif.rs_count = 0; // nobody to solicit: see is_router_advertisement
+    z->netif.rs_count = 0; // nobody to solicit: see zt_nd6.c
     zt_netif_serial++;
     return n;
+}
+
+// What the interface sent to itself and has not read yet; lwIP forgets it with the interface.
+static void drop_loopback(struct netif *netif) {
+    struct pbuf *p = netif->loop_first;
+    netif->loop_first = netif->loop_last = NULL;
+    netif->loop_cnt_current = 0;
+    while (p != NULL) {
+        struct pbuf *next = p->next; // the packets of the list follow each other in one chain
+        p->next = NULL;
+        pbuf_free(p);
+        p = next;
+    }
 }
 
 int zt_netif_remove(int n) {
@@ -261,8 +276,15 @@ int zt_netif_remove(int n) {
     if (z == NULL) {
         return ZT_NETIF_ERR_INDEX;
     }
+    // Addresses first: the connections that end with them say so in packets, which would otherwise wait
+    // for ARP on an interface that is gone.
+    netif_set_addr(&z->netif, NULL, NULL, NULL);
+    for (s8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
+        netif_ip6_addr_set_state(&z->netif, i, IP6_ADDR_INVALID);
+    }
     netif_set_down(&z->netif);
     netif_remove(&z->netif);
+    drop_loopback(&z->netif);
     z->used = false;
     zt_netif_serial++;
     return 0;
@@ -342,9 +364,10 @@ static int addr6(zt_netif_t *z, const uint8_t *ip, unsigned bits, bool add) {
     if (i < 0 && netif_add_ip6_address(&z->netif, a, &i) != ERR_OK) {
         return ZT_NETIF_ERR_FULL;
     }
-    netif_ip6_addr_set_state(&z->netif, i, IP6_ADDR_PREFERRED);
     // lwIP takes every prefix for a /64; the true one becomes a route on the link.
-    return zt_netif_route(zt_netif_index(z), ip, 16, bits, NULL, 0, true);
+    int result = zt_netif_route(zt_netif_index(z), ip, 16, bits, NULL, 0, true);
+    netif_ip6_addr_set_state(&z->netif, i, result == 0 ? IP6_ADDR_PREFERRED : IP6_ADDR_INVALID);
+    return result;
 }
 
 int zt_netif_addr(int n, const uint8_t *ip, size_t ip_len, unsigned bits, bool add) {
@@ -438,11 +461,6 @@ int zt_netif_groups(int n, uint8_t *macs, size_t max) {
 
 // ---- input ----
 
-// A router advertisement: the controller alone says where routes go, so a member's is dropped.
-static bool is_router_advertisement(const uint8_t *f, size_t len) {
-    return len > ETHERNET_HEADER + 40 && f[12] == 0x86 && f[13] == 0xdd && f[20] == IP6_NEXTH_ICMP6 && f[54] == 134;
-}
-
 // Pbufs that point into somebody else's memory.
 typedef struct owned {
     struct pbuf_custom custom;
@@ -484,9 +502,6 @@ int zt_netif_input_owned(int n, uint8_t *frame, size_t len, zt_owner_t *owner) {
     }
     if (len < ETHERNET_HEADER || len > FRAME_MAX) {
         return ZT_NETIF_ERR_ARG;
-    }
-    if (is_router_advertisement(frame, len)) {
-        return 0;
     }
     struct pbuf *p = owner != NULL ? owned(frame, len, owner) : NULL;
     if (p == NULL) {

@@ -9,18 +9,19 @@
 
 struct netif;
 
-struct netif *zt_netif_route4(const ip4_addr_t *dest);
+// src may be NULL or unspecified.
+struct netif *zt_netif_route4(const ip4_addr_t *src, const ip4_addr_t *dest);
 const ip4_addr_t *zt_netif_gateway4(struct netif *netif, const ip4_addr_t *dest);
-struct netif *zt_netif_route6(const ip6_addr_t *dest);
+struct netif *zt_netif_route6(const ip6_addr_t *src, const ip6_addr_t *dest);
 const ip6_addr_t *zt_netif_gateway6(struct netif *netif, const ip6_addr_t *dest);
 
 // True if target is reached directly on the link whose interface has the address mine (a pointer into
 // the interface).
 int zt_netif_same_link6(const ip6_addr_t *target, const ip6_addr_t *mine);
 
-#define LWIP_HOOK_IP4_ROUTE(dest) zt_netif_route4(dest)
+// LWIP_HOOK_IP4_ROUTE_SRC is in lwipopts.h: lwIP's own headers must know of it.
 #define LWIP_HOOK_ETHARP_GET_GW(netif, dest) zt_netif_gateway4(netif, dest)
-#define LWIP_HOOK_IP6_ROUTE(src, dest) zt_netif_route6(dest)
+#define LWIP_HOOK_IP6_ROUTE(src, dest) zt_netif_route6(src, dest)
 #define LWIP_HOOK_ND6_GET_GW(netif, dest) zt_netif_gateway6(netif, dest)
 
 #endif

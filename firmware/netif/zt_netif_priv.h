@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
     struct netif netif;
     bool used;
+    uint8_t generation; // counts the networks that had this place
     zt_route_t routes[ZT_NETIF_ROUTES];
 } zt_netif_t;
 

@@ -50,7 +50,7 @@ int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const
             r->len = 0;
         }
     } else if (r != NULL) {
-        r->uses++;
+        r->uses = (uint8_t)(r->uses + (r->uses < 255));
     } else {
         r = z->routes;
         while (r < z->routes + ZT_NETIF_ROUTES && r->len != 0) {
@@ -73,7 +73,7 @@ int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const
     return 0;
 }
 
-// The longest matching prefix; on equal length the first network joined.
+// The longest matching prefix; on equal length the one entered first.
 static const zt_route_t *find_route(const uint8_t *ip, size_t len, const zt_netif_t *only, zt_netif_t **owner) {
     const zt_route_t *best = NULL;
     for (int n = 0; n < ZT_NETIF_MAX; n++) {
@@ -99,9 +99,46 @@ static const zt_netif_t *ours(const struct netif *netif) {
     return netif->name[0] == 'z' && netif->name[1] == 't' ? z : NULL;
 }
 
-struct netif *zt_netif_route4(const ip4_addr_t *dest) {
-    zt_netif_t *z = NULL;
-    return find_route((const uint8_t *)&dest->addr, 4, NULL, &z) != NULL ? &z->netif : NULL;
+// ---- which network ----
+// The one that has the destination as its own address; else the one that owns the source, if it leads
+// to the destination at all: two networks may use the same subnet. Else the longest prefix, and on equal
+// length the first network joined.
+
+static int own_bits4(const zt_netif_t *z, const ip4_addr_t *dest) {
+    const struct netif *n = &z->netif;
+    if (ip4_addr_isany_val(*netif_ip4_addr(n)) || !ip4_addr_net_eq(dest, netif_ip4_addr(n), netif_ip4_netmask(n))) {
+        return -1;
+    }
+    return __builtin_popcount(netif_ip4_netmask(n)->addr);
+}
+
+struct netif *zt_netif_route4(const ip4_addr_t *src, const ip4_addr_t *dest) {
+    if (ip4_addr_ismulticast(dest) || ip4_addr_isloopback(dest)) {
+        return NULL; // lwIP's own business
+    }
+    bool bound = src != NULL && !ip4_addr_isany_val(*src);
+    zt_netif_t *found = NULL;
+    int best = -1;
+    for (int n = 0; n < ZT_NETIF_MAX; n++) {
+        zt_netif_t *z = &zt_netifs[n];
+        if (!z->used) {
+            continue;
+        }
+        if (ip4_addr_eq(dest, netif_ip4_addr(&z->netif))) {
+            return &z->netif;
+        }
+        const zt_route_t *r = find_route((const uint8_t *)&dest->addr, 4, z, NULL);
+        int own = own_bits4(z, dest);
+        int bits = r != NULL && r->bits > own ? r->bits : own;
+        if (bits >= 0 && bound && ip4_addr_eq(src, netif_ip4_addr(&z->netif))) {
+            bits = 33;
+        }
+        if (bits > best) {
+            best = bits;
+            found = z;
+        }
+    }
+    return found != NULL ? &found->netif : NULL;
 }
 
 const ip4_addr_t *zt_netif_gateway4(struct netif *netif, const ip4_addr_t *dest) {
@@ -113,9 +150,30 @@ const ip4_addr_t *zt_netif_gateway4(struct netif *netif, const ip4_addr_t *dest)
     return r->via_len != 0 ? ip_2_ip4(&r->via) : dest;
 }
 
-struct netif *zt_netif_route6(const ip6_addr_t *dest) {
-    zt_netif_t *z = NULL;
-    return find_route((const uint8_t *)dest->addr, 16, NULL, &z) != NULL ? &z->netif : NULL;
+// The prefix of each address is among the routes.
+struct netif *zt_netif_route6(const ip6_addr_t *src, const ip6_addr_t *dest) {
+    bool bound = src != NULL && !ip6_addr_isany(src);
+    zt_netif_t *found = NULL;
+    int best = -1;
+    for (int n = 0; n < ZT_NETIF_MAX; n++) {
+        zt_netif_t *z = &zt_netifs[n];
+        if (!z->used) {
+            continue;
+        }
+        if (netif_get_ip6_addr_match(&z->netif, dest) >= 0) {
+            return &z->netif;
+        }
+        const zt_route_t *r = find_route((const uint8_t *)dest->addr, 16, z, NULL);
+        int bits = r != NULL ? r->bits : -1;
+        if (bits >= 0 && bound && netif_get_ip6_addr_match(&z->netif, src) >= 0) {
+            bits = 129;
+        }
+        if (bits > best) {
+            best = bits;
+            found = z;
+        }
+    }
+    return found != NULL ? &found->netif : NULL;
 }
 
 const ip6_addr_t *zt_netif_gateway6(struct netif *netif, const ip6_addr_t *dest) {

@@ -5,10 +5,11 @@
 # authenticated: the ends do that.
 
 from . import drops, packet
-from ._compat import be16, const, elapsed
+from ._compat import be16, const, elapsed, ticks_add
 from .const import MAX_HOPS, VERB_RENDEZVOUS
 
 _UNITE_MS = const(30000)
+_AGAIN_MS = const(5000)
 _UNITE_KEEP_MS = const(240000)
 
 
@@ -72,11 +73,13 @@ def unite(node, now, a, b):
     key = a.address + b.address if a.address < b.address else b.address + a.address
     if not elapsed(now, node.united.get(key), _UNITE_MS):
         return
-    pair = _common(now, a, b)
-    if pair is None:
-        return
     if len(node.united) >= node.limits.unite:
         expire(node, now, True)
+    pair = _common(now, a, b)
+    if pair is None:
+        # Not searched again for every packet, but sooner than after an introduction.
+        node.united[key] = ticks_add(now, _AGAIN_MS - _UNITE_MS)
+        return
     node.united[key] = now
     path_a, path_b = pair
     _introduce(node, now, a, path_a, b.address, path_b.remote)

@@ -2,7 +2,7 @@
 //
 // Runs the core on secrets that valgrind believes to be uninitialised: every branch and every address
 // that depends on one is then reported. `ctgrind NAME` runs one case, so that each is judged alone;
-// `ctgrind list` names them. The cases leak_... are leaky on purpose: valgrind must object to them, or
+// `ctgrind list` names them, `ctgrind wide` says which code runs here. The cases leak_... are leaky on purpose: valgrind must object to them, or
 // the others prove nothing.
 
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include <valgrind/memcheck.h>
 
+#include "simd/zt_simd.h"
 #include "zt_bytes.h"
 #include "zt_c25519.h"
 #include "zt_idhash.h"
@@ -85,7 +86,7 @@ static void salsa20_20(void) {
     zt_salsa20_t s;
     zt_salsa20_init(&s, secret, secret + 32, 1);
     zt_salsa20_xor(&s, 20, data, 333);
-    zt_salsa20_block(&s, 20, out);
+    zt_salsa20_xor(&s, 20, out, 64);
 }
 
 static void poly1305(void) {
@@ -197,6 +198,15 @@ static const struct {
     {"leak_vartime", leak_vartime},
 };
 
+static const char *wide(void) {
+#if ZT_SIMD_AVX2
+    if (zt_has_avx2()) {
+        return "avx2";
+    }
+#endif
+    return ZT_SALSA20_WIDE > 1 ? "four lanes" : "portable";
+}
+
 // Runs every case whose name is given, and counts after each what valgrind found in it.
 int main(int argc, char **argv) {
     const unsigned count = sizeof(CASES) / sizeof(CASES[0]);
@@ -204,6 +214,10 @@ int main(int argc, char **argv) {
         for (unsigned i = 0; i < count; i++) {
             puts(CASES[i].name);
         }
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "wide") == 0) {
+        puts(wide());
         return 0;
     }
     if (!RUNNING_ON_VALGRIND) {

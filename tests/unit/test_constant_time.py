@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # No branch and no address in the compiled core depends on a secret: tests/core/ctgrind.c under
-# valgrind, for the machine code of three optimisation levels and both field representations.
+# valgrind, for the machine code of three optimisation levels, both field representations, wide and
+# portable ciphers and boards' aligned loads.
 # cpython-only: compiles C and starts valgrind
 
 import os
@@ -43,8 +44,24 @@ def findings(folder, flags):
     return found, run.stderr
 
 
-def check(folder, flags):
+def runs_under_valgrind(folder):
+    program = os.path.join(str(folder), "ctgrind")
+    done = subprocess.run(["valgrind", "-q", program, "wide"], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def processor_has(flag):
+    try:
+        with open("/proc/cpuinfo") as f:
+            return " %s " % flag in f.read().replace("\n", " ")
+    except OSError:
+        return False
+
+
+def check(folder, flags, wide=None):
     found, report = findings(folder, flags)
+    if wide:
+        assert runs_under_valgrind(folder) == wide
     leaky = [name for name in found if name.startswith("leak_")]
     assert len(leaky) == 3 and len(found) == 22
     for name in leaky:
@@ -59,16 +76,21 @@ def test_no_decision_on_a_secret_at_o1(tmp_path):
 
 
 def test_no_decision_on_a_secret_at_o2(tmp_path):
-    check(tmp_path, ["-O2"])
+    check(tmp_path, ["-O2"], "avx2" if processor_has("avx2") else None)
+
+
+def test_no_decision_on_a_secret_without_avx2(tmp_path):
+    x86 = os.uname().machine == "x86_64"
+    check(tmp_path, ["-O2", "-DZT_NO_AVX2"], "four lanes" if x86 else None)
 
 
 def test_no_decision_on_a_secret_at_os(tmp_path):
     check(tmp_path, ["-Os"])
 
 
-def test_no_decision_on_a_secret_with_the_32_bit_field(tmp_path):
-    check(tmp_path, ["-O2", "-DZT_C25519_32"])
+def test_no_decision_on_a_secret_in_the_portable_code(tmp_path):
+    check(tmp_path, ["-O2", "-DZT_C25519_32", "-DZT_PORTABLE"], "portable")
 
 
-def test_no_decision_on_a_secret_with_the_32_bit_field_at_os(tmp_path):
-    check(tmp_path, ["-Os", "-DZT_C25519_32"])
+def test_no_decision_on_a_secret_in_the_code_of_boards(tmp_path):
+    check(tmp_path, ["-Os", "-DZT_C25519_32", "-DZT_PORTABLE", "-DZT_ALIGNED_WORDS=1"])

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The compiled core (both field representations) against the pure Python twin, pycryptodome and the
-# published sets that come in PyPI packages. What is absent is skipped by name.
+# The compiled core (for wide registers, portable, and as boards have it) against the pure Python
+# twin, pycryptodome and the published sets that come in PyPI packages. What is absent is skipped
+# by name.
 # cpython-only: ctypes and hypothesis
 
 import importlib.util
@@ -17,6 +18,11 @@ from zt import _crypto_py as pure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CORE = os.path.join(HERE, "..", "..", "firmware", "core")
+VARIANTS = (
+    ("wide", "-O2"),
+    ("portable", "-O2 -DZT_PORTABLE -DZT_C25519_32"),
+    ("board", "-Os -DZT_PORTABLE -DZT_C25519_32 -DZT_ALIGNED_WORDS=1"),
+)
 RELAXED = settings(max_examples=100, deadline=None)
 SLOW = settings(max_examples=20, deadline=None)
 
@@ -44,7 +50,7 @@ def load_backend(folder, name, flags):
 def cores(tmp_path_factory):
     kept = os.environ.get("ZT_CORE_LIB")
     built = []
-    for name, flags in (("wide", "-O2"), ("narrow", "-O2 -DZT_C25519_32")):
+    for name, flags in VARIANTS:
         try:
             built.append(load_backend(str(tmp_path_factory.mktemp(name)), "core_" + name, flags))
         except (OSError, subprocess.CalledProcessError) as e:
@@ -101,9 +107,10 @@ def test_salsa20_agrees_with_the_twin(cores):
     def run(key, iv, data, rounds, block):
         want = bytearray(data)
         pure.salsa20_xor(key, iv, want, rounds, block)
-        got = bytearray(data)
-        cores[0].salsa20_xor(key, iv, got, rounds, block)
-        assert got == want
+        for core in cores:
+            got = bytearray(data)
+            core.salsa20_xor(key, iv, got, rounds, block)
+            assert got == want
 
     run()
 
@@ -120,7 +127,9 @@ def test_poly1305_agrees_with_the_twin(cores):
     @settings(max_examples=1000, deadline=None)
     @given(key, st.one_of(st.binary(max_size=200), extreme))
     def run(key, data):
-        assert cores[0].poly1305(key, data) == pure.poly1305(key, data)
+        want = pure.poly1305(key, data)
+        for core in cores:
+            assert core.poly1305(key, data) == want
 
     run()
 
@@ -136,7 +145,8 @@ def test_poly1305_carries_into_its_fifth_word(cores):
         first = target * pow(r, -1, p) % p - 2**128
         if 0 <= first < 2**128:
             data = first.to_bytes(16, "little") + bytes(range(16))
-            assert cores[0].poly1305(key, data) == pure.poly1305(key, data)
+            for core in cores:
+                assert core.poly1305(key, data) == pure.poly1305(key, data)
             count += 1
     assert count > 20
 
@@ -220,16 +230,15 @@ def test_scalars_near_multiples_of_the_order_agree(cores):
 
 
 def test_packets_agree_with_the_twin(cores):
-    core = cores[0]
-
     @RELAXED
     @given(
+        st.sampled_from(cores),
         b(48),
         st.binary(min_size=28, max_size=1500),
         st.sampled_from((0, 1)),
         st.integers(0, 2**20),
     )
-    def run(session, clear, suite, flip):
+    def run(core, session, clear, suite, flip):
         want = bytearray(clear)
         pure.seal(session, want, len(want), suite)
         got = bytearray(clear)
@@ -256,10 +265,12 @@ def test_hello_mask_agrees_with_the_twin(cores):
     @given(b(48), st.binary(min_size=28, max_size=400), st.integers(28, 400))
     def run(session, clear, at):
         at = min(at, len(clear))
-        want, got = bytearray(clear), bytearray(clear)
+        want = bytearray(clear)
         pure.hello_mask(session, want, at, len(want))
-        cores[0].hello_mask(session, got, at, len(got))
-        assert got == want
+        for core in cores:
+            got = bytearray(clear)
+            core.hello_mask(session, got, at, len(got))
+            assert got == want
 
     run()
 
@@ -277,14 +288,14 @@ def test_idhash_of_a_random_key_agrees_with_the_twin(cores):
 def test_split_is_whole(cores):
     import ctypes
 
-    lib = cores[0]._lib
     data = bytes((i * 37 + (i >> 8)) & 0xFF for i in range(1000))
     key = data[100:132]
     out = ctypes.create_string_buffer(64)
 
     @RELAXED
-    @given(st.lists(st.integers(0, 1000), max_size=8))
-    def run(cuts):
+    @given(st.sampled_from(cores), st.lists(st.integers(0, 1000), max_size=8))
+    def run(core, cuts):
+        lib = core._lib
         edges = [0] + sorted(cuts) + [1000]
         pieces = [data[x:y] for x, y in zip(edges, edges[1:])]
         state = ctypes.create_string_buffer(512)
@@ -303,11 +314,12 @@ def test_split_is_whole(cores):
     run()
     whole = bytearray(data)
     pure.salsa20_xor(key, data[:8], whole, 12)
-    for cut in range(0, 1000, 64):
-        parts = bytearray(data)
-        cores[0].salsa20_xor(key, data[:8], memoryview(parts)[:cut], 12)
-        cores[0].salsa20_xor(key, data[:8], memoryview(parts)[cut:], 12, cut // 64)
-        assert parts == whole
+    for core in cores:
+        for cut in range(0, 1000, 64):
+            parts = bytearray(data)
+            core.salsa20_xor(key, data[:8], memoryview(parts)[:cut], 12)
+            core.salsa20_xor(key, data[:8], memoryview(parts)[cut:], 12, cut // 64)
+            assert parts == whole
 
 
 def test_in_place_is_out_of_place(cores):
@@ -343,9 +355,11 @@ def test_salsa20_of_pycryptodome(cores):
     @RELAXED
     @given(b(32), b(8), st.binary(max_size=1500))
     def run(key, iv, data):
-        got = bytearray(data)
-        cores[0].salsa20_xor(key, iv, got, 20)
-        assert got == salsa.new(key=key, nonce=iv).encrypt(data)
+        want = salsa.new(key=key, nonce=iv).encrypt(data)
+        for core in cores:
+            got = bytearray(data)
+            core.salsa20_xor(key, iv, got, 20)
+            assert got == want
 
     run()
 
@@ -356,7 +370,9 @@ def test_poly1305_of_pycryptodome(cores):
     @RELAXED
     @given(b(16), b(16), st.binary(max_size=500))
     def run(r, s, data):
-        assert cores[0].poly1305(r + s, data) == hashing.Poly1305_MAC(r, s, data).digest()
+        want = hashing.Poly1305_MAC(r, s, data).digest()
+        for core in cores:
+            assert core.poly1305(r + s, data) == want
 
     run()
 

@@ -195,6 +195,30 @@ def test_an_invented_sender_is_not_introduced():
     assert not r.united
 
 
+def test_a_pair_without_a_common_family_is_not_searched_for_every_packet():
+    sim = Sim()
+    planet = make_planet(IDS["R"], [(IP["R"], 9993), (IP6["R"], 9993)])
+    r = sim.add("R", IDS["R"], IP["R"], planet)
+    sim.also("R", IP6["R"])
+    a = sim.add("A", IDS["A"], IP["A"], planet)
+    b = sim.add("B", IDS["B"], IP6["B"], planet)
+    sim.run(30)
+    a.send_user_message(sim.now, b.address, TYPE, b"x")
+    sim.run(600)
+    searched = []
+    keep = relay._common
+    relay._common = lambda *x: searched.append(1) or keep(*x)
+    try:
+        for _ in range(100):
+            a.send_user_message(sim.now, b.address, TYPE, b"y")
+            sim.run(100)
+    finally:
+        relay._common = keep
+    assert len(messages(b)) == 101
+    assert 1 <= len(searched) <= 3, len(searched)
+    assert r.relayed > 100
+
+
 def test_the_list_of_introduced_pairs_is_bounded():
     sim, r, a, b, c = one_root("ABC", unite=2)
     sim.run(20)

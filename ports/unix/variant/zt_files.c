@@ -100,7 +100,7 @@ MP_DEFINE_CONST_FUN_OBJ_3(zt_save_obj, save);
 
 // The lock is the process's: it goes with it, however it ends.
 static mp_obj_t lock(mp_obj_t path_in) {
-    int fd = open(mp_obj_str_get_str(path_in), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(mp_obj_str_get_str(path_in), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         mp_raise_OSError(errno);
     }

@@ -105,7 +105,7 @@ void zt_port_plane(void) {
     init();
     drop_batch();
     for (int i = 0; i < ZT_WIRES; i++) {
-        if (zt_wires[i].fd != 0) {
+        if (zt_wires[i].used) {
             zt_io_wire(i);
         }
     }
@@ -244,7 +244,7 @@ static size_t out_used;
 
 static uint8_t *wire_get(void *ctx, int wire, size_t n) {
     (void)ctx;
-    if (wire < 0 || wire >= ZT_WIRES || zt_wires[wire].fd == 0 || n > sizeof(out)) {
+    if (wire < 0 || wire >= ZT_WIRES || !zt_wires[wire].used || n > sizeof(out)) {
         return NULL;
     }
     if (queued == QUEUE || n > sizeof(out) - out_used) {

@@ -39,7 +39,8 @@ MP_DECLARE_CONST_FUN_OBJ_0(zt_sigterm_obj);
 #define ZT_WIRES 64
 
 typedef struct {
-    int fd; // 0: free
+    bool used;
+    int fd;
     bool v6;
     bool no_gso;    // the kernel or the way refuses UDP_SEGMENT
     uint32_t scope; // interface of a link-local wire

@@ -11,6 +11,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -49,8 +50,16 @@ static mp_uint_t pumped_at;
 // The unix port's own variable; its default is 2 MB, all of which a lazy collector would use.
 extern long heap_size;
 
-__attribute__((constructor)) static void set_heap_size(void) {
+__attribute__((constructor)) static void before_main(void) {
     heap_size = HEAP_INITIAL;
+    // A socket or a state file must not become the stdout of a process that was started without one.
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= 2);
+    if (fd > 2) {
+        close(fd);
+    }
 }
 
 // What the heap may grow by when a collection does not help.
@@ -87,7 +96,15 @@ void zt_wait_init(void) {
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (epoll_fd < 0 || kick_fd < 0 || zt_wait_add(kick_fd, -1) != 0) {
-        mp_raise_OSError(errno);
+        int err = errno;
+        if (kick_fd >= 0) {
+            close(kick_fd);
+        }
+        if (epoll_fd >= 0) {
+            close(epoll_fd);
+        }
+        epoll_fd = kick_fd = -1;
+        mp_raise_OSError(err);
     }
 }
 

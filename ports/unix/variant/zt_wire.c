@@ -29,7 +29,7 @@ zt_wire_t zt_wires[ZT_WIRES];
 
 static wire_t *get_wire(mp_obj_t handle) {
     mp_int_t n = mp_obj_get_int(handle);
-    if (n < 0 || n >= WIRES || wires[n].fd == 0) {
+    if (n < 0 || n >= WIRES || !wires[n].used) {
         mp_raise_OSError(MP_EBADF);
     }
     return &wires[n];
@@ -90,13 +90,13 @@ static mp_obj_t wire_open(mp_obj_t ip_in, mp_obj_t port_in) {
     }
     zt_wait_init();
     int n = 0;
-    while (n < WIRES && wires[n].fd != 0) {
+    while (n < WIRES && wires[n].used) {
         n++;
     }
     if (n == WIRES) {
         mp_raise_OSError(MP_EMFILE);
     }
-    wire_t w = { .v6 = ip.len == 16 };
+    wire_t w = { .used = true, .v6 = ip.len == 16 };
     w.fd = socket(w.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (w.fd < 0) {
         mp_raise_OSError(errno);
@@ -127,17 +127,17 @@ static mp_obj_t wire_close(mp_obj_t handle) {
     wire_t *w = get_wire(handle);
     zt_io_forget((int)(w - wires));
     close(w->fd); // which also takes it out of the epoll set
-    w->fd = 0;
+    w->used = false;
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_1(zt_wire_close_obj, wire_close);
 
 void zt_wire_reset(void) {
     for (int n = 0; n < WIRES; n++) {
-        if (wires[n].fd != 0) {
+        if (wires[n].used) {
             zt_io_forget(n);
             close(wires[n].fd);
-            wires[n].fd = 0;
+            wires[n].used = false;
         }
     }
 }

@@ -31,14 +31,14 @@
 #ifndef ZT_LWIP_HEAP
 #define ZT_LWIP_HEAP (4 * 1024 * 1024)
 #endif
-#define MEM_LIBC_MALLOC 1
+#define MEM_CUSTOM_ALLOCATOR 1
 #define MEM_SIZE ZT_LWIP_HEAP
 void *zt_netif_malloc(size_t n);
 void *zt_netif_calloc(size_t count, size_t n);
 void zt_netif_free(void *p);
-#define mem_clib_malloc zt_netif_malloc
-#define mem_clib_calloc zt_netif_calloc
-#define mem_clib_free zt_netif_free
+#define MEM_CUSTOM_MALLOC zt_netif_malloc
+#define MEM_CUSTOM_CALLOC zt_netif_calloc
+#define MEM_CUSTOM_FREE zt_netif_free
 #define PBUF_POOL_SIZE 4 // only lwIP's own small answers use the pool
 #define PBUF_POOL_BUFSIZE 1536
 #define MEMP_NUM_PBUF 128
@@ -119,5 +119,6 @@ void zt_netif_free(void *p);
 
 // ---- where the routes of zt_netif.c enter ----
 #define LWIP_HOOK_FILENAME "zt_netif_hooks.h"
+#define LWIP_HOOK_IP4_ROUTE_SRC(src, dest) zt_netif_route4(src, dest)
 
 #endif

@@ -1,0 +1,74 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// Salsa20, four blocks side by side in 128-bit registers and, where the processor has AVX2, eight in
+// those of 256. Constant time. What the compiler spills of the vectors is not wiped, as it is not of words.
+
+#include "zt_simd.h"
+
+#if ZT_SIMD_SALSA20
+
+#include "../zt_bytes.h"
+#include "../zt_salsa20_round.h"
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (VECTOR){__VA_ARGS__})
+#endif
+
+static inline void count_blocks(zt_salsa20_t *s, uint32_t n) {
+    s->word[8] += n;
+    s->word[9] += s->word[8] < n;
+}
+
+#define LANES 4
+#define NAME four_blocks
+#define TARGET
+#define VECTOR four_t
+#include "zt_salsa20_lanes.h"
+
+#if ZT_SIMD_AVX2
+#define LANES 8
+#define NAME eight_blocks
+#define TARGET __attribute__((target("avx2")))
+#define VECTOR eight_t
+#include "zt_salsa20_lanes.h"
+#endif
+
+// The last n bytes, up to 64 * LANES: the key stream is made aside.
+static size_t xor_part(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n,
+    void (*blocks)(zt_salsa20_t *, unsigned, uint8_t *)) {
+    uint8_t stream[512];
+    const uint64_t block = (uint64_t)s->word[9] << 32 | s->word[8];
+    memset(stream, 0, n > 256 ? 512 : 256);
+    blocks(s, rounds, stream);
+    zt_xor(buf, stream, n);
+    zt_wipe(stream, n > 256 ? 512 : 256);
+    const uint64_t next = block + (n + 63) / 64;
+    s->word[8] = (uint32_t)next;
+    s->word[9] = (uint32_t)(next >> 32);
+    return n;
+}
+
+size_t zt_salsa20_xor_wide(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
+    size_t done = 0;
+#if ZT_SIMD_AVX2
+    if (n > 256 && zt_has_avx2()) {
+        for (; n - done >= 512; done += 512) {
+            eight_blocks(s, rounds, buf + done);
+        }
+        if (n - done > 256) {
+            return done + xor_part(s, rounds, buf + done, n - done, eight_blocks);
+        }
+    }
+#endif
+    for (; n - done >= 256; done += 256) {
+        four_blocks(s, rounds, buf + done);
+    }
+    if (n - done > 64) {
+        done += xor_part(s, rounds, buf + done, n - done, four_blocks);
+    }
+    return done;
+}
+
+#endif

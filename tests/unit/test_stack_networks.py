@@ -1,0 +1,263 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# Several networks on one stack: which of them a packet leaves by, and that none of them reaches into
+# another, or outlives its leaving.
+# micropython-only: CPython has no stack of ours.
+
+from zt import hal
+
+if not hal.HAS_STACK:
+    import unittest
+
+    raise unittest.SkipTest("no network stack on CPython; tests/run_mpy.py runs this file")
+
+import errno
+
+import lwip
+from _mirror import FAR, MAC, Mirror, checksum
+
+MAC2 = b"\x32\x01\x02\x03\x04\x99"
+FAR2 = b"\x32\x88\x88\x88\x88\x88"
+ROUTER = b"\xfe\x80" + bytes(13) + b"\x99"
+ALL_NODES = b"\xff\x02" + bytes(13) + b"\x01"
+OUTSIDE = b"\x20\x01\x0d\xb8" + bytes(11) + b"\x01"
+BUF = bytearray(10100)
+META = bytearray(1)
+
+
+def ip4(text):
+    return bytes([int(x) for x in text.split(".")])
+
+
+def sent():
+    """[(interface, frame)] of what waits to be sent."""
+    out = []
+    while True:
+        n = hal.nic_recv(BUF, META)
+        if not n:
+            return out
+        out.append((META[0], bytes(BUF[:n])))
+
+
+def errno_of(f, *args):
+    try:
+        f(*args)
+    except OSError as e:
+        return e.errno
+    return 0
+
+
+class Two:
+    """Two networks with one IPv4 address each, nobody behind them."""
+
+    def __init__(self, first, bits, second, bits2):
+        hal.set_pump(None)
+        self.a = hal.nic_add(MAC, 2800)
+        self.b = hal.nic_add(MAC2, 2800)
+        hal.nic_addr(self.a, ip4(first), bits, True)
+        hal.nic_addr(self.b, ip4(second), bits2, True)
+        sent()
+
+    def close(self):
+        hal.nic_remove(self.a)
+        hal.nic_remove(self.b)
+
+
+def asked_on(ip):
+    """The interfaces on which an ARP request for this address waits to be sent."""
+    return [n for n, f in sent() if f[12:14] == b"\x08\x06" and f[38:42] == ip]
+
+
+def test_the_longest_own_subnet_wins_whatever_the_order():
+    for first, bits, second, bits2 in (
+        ("10.0.0.1", 8, "10.1.0.1", 16),
+        ("10.1.0.1", 16, "10.0.0.1", 8),
+    ):
+        two = Two(first, bits, second, bits2)
+        narrow = two.a if bits == 16 else two.b
+        wide = two.b if bits == 16 else two.a
+        hal.ping_send(ip4("10.1.0.9"), 1, 1, b"")
+        assert asked_on(ip4("10.1.0.9")) == [narrow]
+        hal.ping_send(ip4("10.2.0.9"), 1, 1, b"")
+        assert asked_on(ip4("10.2.0.9")) == [wide]
+        two.close()
+
+
+def test_a_managed_route_wins_over_a_shorter_own_subnet():
+    two = Two("10.0.0.1", 8, "192.168.7.1", 24)
+    hal.nic_route(two.b, ip4("10.5.0.0"), 16, None, True)
+    hal.ping_send(ip4("10.5.0.9"), 1, 1, b"")
+    assert asked_on(ip4("10.5.0.9")) == [two.b]
+    two.close()
+
+
+def test_the_same_subnet_twice_the_source_decides():
+    two = Two("10.0.0.1", 24, "10.0.0.2", 24)
+    peer = ip4("10.0.0.9")
+    for own, n in (("10.0.0.1", two.a), ("10.0.0.2", two.b)):
+        s = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+        s.bind((own, 5000))
+        s.sendto(b"x", ("10.0.0.9", 5000))
+        assert asked_on(peer) == [n], own
+        s.close()
+    # Nobody decides: the first network joined.
+    hal.ping_send(ip4("10.0.0.8"), 1, 1, b"")
+    assert asked_on(ip4("10.0.0.8")) == [two.a]
+    two.close()
+
+
+def test_the_same_subnet_twice_a_connection_is_answered_where_it_came_from():
+    two = Two("10.0.0.1", 24, "10.0.0.2", 24)
+    server = lwip.socket()
+    server.setsockopt(lwip.SOL_SOCKET, lwip.SO_REUSEADDR, 1)
+    server.bind(("0.0.0.0", 80))
+    server.listen(4)
+    for own, n, mac in ((ip4("10.0.0.1"), two.a, MAC), (ip4("10.0.0.2"), two.b, MAC2)):
+        # The peer makes itself known first, so that the answer needs no ARP.
+        arp = b"\0\x01\x08\0\x06\x04\0\x01" + FAR + ip4("10.0.0.9") + bytes(6) + own
+        hal.nic_input(n, mac + FAR + b"\x08\x06" + arp)
+        sent()
+        tcp = b"\x30\x39\0\x50" + b"\0\0\0\x01" + bytes(4) + b"\x50\x02\xff\xff" + bytes(4)
+        pseudo = ip4("10.0.0.9") + own + b"\0\x06" + len(tcp).to_bytes(2, "big")
+        tcp = tcp[:16] + checksum(pseudo + tcp).to_bytes(2, "big") + tcp[18:]
+        head = b"\x45\0" + (20 + len(tcp)).to_bytes(2, "big") + b"\0\0\0\0\x40\x06\0\0"
+        head += ip4("10.0.0.9") + own
+        head = head[:10] + checksum(head).to_bytes(2, "big") + head[12:]
+        hal.nic_input(n, mac + FAR + b"\x08\0" + head + tcp)
+        answers = [(i, f) for i, f in sent() if f[12:14] == b"\x08\0" and f[23] == 6]
+        assert len(answers) == 1 and answers[0][0] == n
+        assert answers[0][1][47] == 0x12  # SYN, ACK
+    server.close()
+    two.close()
+
+
+def test_our_own_address_in_another_network_is_ourselves():
+    two = Two("10.0.0.1", 24, "10.0.0.2", 24)
+    hal.ping_send(ip4("10.0.0.2"), 1, 7, b"")
+    for _ in range(3):
+        hal.stack_poll()
+    assert hal.ping_recv(BUF)[2] == 7
+    assert asked_on(ip4("10.0.0.2")) == []
+    two.close()
+
+
+def test_frames_of_a_network_that_was_left_are_not_sent_on_the_next_one():
+    hal.set_pump(None)
+    sent()
+    n = hal.nic_add(MAC, 2800)
+    hal.nic_addr(n, ip4("10.0.0.1"), 24, True)
+    hal.ping_send(ip4("10.0.0.9"), 1, 1, b"")
+    hal.nic_remove(n)
+    assert hal.nic_add(MAC2, 2800) == n
+    assert not [f for _, f in sent() if f[6:12] == MAC]
+    hal.nic_remove(n)
+
+
+def test_what_a_network_sent_to_itself_is_freed_when_it_is_left():
+    hal.set_pump(None)
+    for _ in range(1000):  # 9 kB each: twice the memory the stack may have
+        n = hal.nic_add(MAC, 10000)
+        hal.nic_addr(n, ip4("10.0.0.1"), 24, True)
+        hal.ping_send(ip4("10.0.0.1"), 1, 1, bytes(9000))
+        hal.nic_remove(n)
+    sent()
+
+
+def test_what_waits_for_a_neighbour_is_freed_when_the_network_is_left():
+    hal.set_pump(None)
+    for i in range(1000):
+        n = hal.nic_add(MAC, 10000)
+        hal.nic_addr(n, ip4("10.0.0.1"), 24, True)
+        hal.nic_addr(n, b"\xfd\0" + bytes(13) + b"\x01", 64, True)
+        hal.ping_send(ip4("10.0.0.9"), 1, 1, bytes(9000))
+        hal.ping_send(b"\xfd\0" + bytes(13) + b"\x09", 1, 1, bytes(9000))
+        hal.nic_remove(n)
+        sent()
+
+
+def icmp6(source, target, body, hop_by_hop=False):
+    pseudo = source + target + b"\0\0\0" + bytes([len(body)]) + b"\0\0\0\x3a"
+    body = body[:2] + checksum(pseudo + body).to_bytes(2, "big") + body[4:]
+    kind = b"\x3a"
+    if hop_by_hop:
+        body = b"\x3a\0\x01\x04" + bytes(4) + body  # padding is its only option
+        kind = b"\0"
+    return b"\x60\0\0\0\0" + bytes([len(body)]) + kind + b"\xff" + source + target + body
+
+
+def test_no_extension_header_hides_a_router_advertisement():
+    advertisement = b"\x86\0\0\0\x40\0\x07\x08" + bytes(8) + b"\x01\x01" + FAR
+    mirror = Mirror()
+    for hide in (False, True):
+        packet = icmp6(ROUTER, ALL_NODES, advertisement, hide)
+        hal.nic_input(mirror.n, b"\x33\x33\0\0\0\x01" + FAR + b"\x86\xdd" + packet)
+        assert errno_of(hal.ping_send, OUTSIDE, 1, 1, b"") == errno.EHOSTUNREACH
+    mirror.close()
+
+
+def solicit(n, mac, source, target, lladdr):
+    """A neighbour solicitation from `source`, which makes its sender known; was it answered?"""
+    body = b"\x87\0\0\0\0\0\0\0" + target + b"\x01\x01" + lladdr
+    sent()
+    hal.nic_input(n, mac + lladdr + b"\x86\xdd" + icmp6(source, target, body))
+    return [f for i, f in sent() if i == n and f[12:14] == b"\x86\xdd" and f[54] == 136]
+
+
+def test_a_member_of_one_network_does_not_change_a_neighbour_of_another():
+    hal.set_pump(None)
+    a = hal.nic_add(MAC, 2800)
+    b = hal.nic_add(MAC2, 2800)
+    mine = b"\xfd\0" + bytes(13) + b"\x01"
+    peer = b"\xfd\0" + bytes(13) + b"\x09"
+    hal.nic_addr(a, mine, 64, True)
+    hal.nic_addr(b, b"\xfd\x11" + bytes(13) + b"\x01", 64, True)
+    assert solicit(a, MAC, peer, mine, FAR)
+    hal.ping_send(peer, 1, 1, b"")
+    assert [(n, f[:6]) for n, f in sent()] == [(a, FAR)]
+    # The other network's member says it were the peer, by solicitation and by advertisement.
+    assert not solicit(b, MAC2, peer, b"\xfd\x11" + bytes(13) + b"\x01", FAR2)
+    body = b"\x88\0\0\0\x60\0\0\0" + peer + b"\x02\x01" + FAR2
+    hal.nic_input(b, MAC2 + FAR2 + b"\x86\xdd" + icmp6(peer, mine, body))
+    hal.ping_send(peer, 1, 2, b"")
+    assert [(n, f[:6]) for n, f in sent()] == [(a, FAR)]
+    # Nor does a redirect of the network's own member move the way to it.
+    body = b"\x89\0\0\0\0\0\0\0" + ROUTER + peer + b"\x02\x01" + FAR2
+    hal.nic_input(a, MAC + FAR2 + b"\x86\xdd" + icmp6(ROUTER, mine, body))
+    hal.ping_send(peer, 1, 3, b"")
+    assert [(n, f[:6]) for n, f in sent()] == [(a, FAR)]
+    hal.nic_remove(a)
+    hal.nic_remove(b)
+
+
+def test_an_ipv6_prefix_beyond_the_route_table_leaves_no_address():
+    hal.set_pump(None)
+    n = hal.nic_add(MAC, 2800)
+    for i in range(64):
+        hal.nic_route(n, b"\xfd\x22\0" + bytes([i]) + bytes(12), 32, None, True)
+    mine = b"\xfd\x33" + bytes(13) + b"\x01"
+    for _ in range(20):  # and takes no place of the address table
+        assert errno_of(hal.nic_addr, n, mine, 64, True) == errno.ENOBUFS
+    hal.nic_route(n, b"\xfd\x22\0\0" + bytes(12), 32, None, False)
+    hal.nic_addr(n, mine, 64, True)
+    hal.nic_remove(n)
+    sent()
+
+
+def test_the_packets_of_the_stack_have_a_bound_of_memory():
+    hal.set_pump(None)
+    made = []
+    refused = 0
+    for i in range(16):
+        n = hal.nic_add(MAC2[:5] + bytes([i]), 10000)
+        made.append(n)
+        hal.nic_addr(n, bytes([10, i, 0, 1]), 24, True)
+        for _ in range(64):  # 9 MB in all, where 4 are allowed
+            refused += errno_of(hal.ping_send, bytes([10, i, 0, 1]), 1, 1, bytes(9000)) != 0
+    assert 1024 - refused < 480, refused
+    for n in made:
+        hal.nic_remove(n)
+    sent()
+    n = hal.nic_add(MAC, 10000)
+    hal.nic_addr(n, ip4("10.0.0.1"), 24, True)
+    hal.ping_send(ip4("10.0.0.1"), 1, 1, bytes(9000))
+    hal.nic_remove(n)

@@ -1,0 +1,162 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// Counts the instructions of the core's calls on a bare RV32 machine and prints "name value", the results
+// of the calls as "name hex": who counts wrong answers counts nothing. Bare: the console is a store to
+// the serial port, the C library is the three functions below.
+
+#include <string.h>
+
+#include "zt_c25519.h"
+#include "zt_poly1305.h"
+#include "zt_salsa20.h"
+#include "zt_sha512.h"
+#include "zt_wire.h"
+
+#define SERIAL ((volatile char *)0x10000000)
+
+typedef uint32_t __attribute__((may_alias)) word_t;
+
+// Whole words where both ends allow it, as the C libraries of boards do.
+void *memcpy(void *to, const void *from, size_t n) {
+    uint8_t *t = to;
+    const uint8_t *f = from;
+    if ((((uintptr_t)t | (uintptr_t)f) & 3) == 0) {
+        for (; n >= 4; n -= 4, t += 4, f += 4) {
+            *(word_t *)t = *(const word_t *)f;
+        }
+    }
+    while (n--) {
+        *t++ = *f++;
+    }
+    return to;
+}
+
+void *memset(void *to, int value, size_t n) {
+    uint8_t *t = to;
+    if (((uintptr_t)t & 3) == 0) {
+        for (; n >= 4; n -= 4, t += 4) {
+            *(word_t *)t = 0x01010101U * (uint8_t)value;
+        }
+    }
+    while (n--) {
+        *t++ = (uint8_t)value;
+    }
+    return to;
+}
+
+int memcmp(const void *a, const void *b, size_t n) {
+    const uint8_t *x = a;
+    const uint8_t *y = b;
+    for (; n--; x++, y++) {
+        if (*x != *y) {
+            return *x - *y;
+        }
+    }
+    return 0;
+}
+
+static void print(const char *text) {
+    while (*text) {
+        *SERIAL = *text++;
+    }
+}
+
+static void print_number(const char *name, uint32_t value) {
+    char digits[11];
+    int at = 10;
+    digits[at] = 0;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    print(name);
+    print(" ");
+    print(digits + at);
+    print("\n");
+}
+
+static void print_hex(const char *name, const uint8_t *bytes, size_t n) {
+    print(name);
+    print(" ");
+    for (size_t i = 0; i < n; i++) {
+        *SERIAL = "0123456789abcdef"[bytes[i] >> 4];
+        *SERIAL = "0123456789abcdef"[bytes[i] & 15];
+    }
+    print("\n");
+}
+
+static inline uint32_t instructions(void) {
+    uint32_t n;
+    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, minstret\n.option pop" : "=r"(n) : : "memory");
+    return n;
+}
+
+static uint32_t nothing; // what the counting itself costs
+
+#define COUNT(name, code) \
+    do { \
+        uint32_t since = instructions(); \
+        code; \
+        print_number(name, instructions() - since - nothing); \
+    } while (0)
+
+static uint8_t memory[1500] __attribute__((aligned(16)));
+static uint8_t session[48], private_key[32], public_key[32], msg[1400], out[64];
+
+static void fill(uint8_t *p, size_t n, unsigned start) {
+    for (size_t i = 0; i < n; i++) {
+        p[i] = (uint8_t)(start + 7 * i);
+    }
+}
+
+// Seal and open at every alignment of the packet; the name says what the address is modulo 4.
+static void packets(void) {
+    static const char *const SEAL[4] = {"seal_1400_0", "seal_1400_1", "seal_1400_2", "seal_1400_3"};
+    static const char *const OPEN[4] = {"open_1400_0", "open_1400_1", "open_1400_2", "open_1400_3"};
+    for (unsigned shift = 0; shift < 4; shift++) {
+        uint8_t *pkt = memory + shift;
+        fill(pkt, 1400, 1);
+        COUNT(SEAL[shift], zt_seal(session, pkt, 1400, 1));
+        print_hex("sealed", pkt, 1400);
+        int verdict = 0;
+        COUNT(OPEN[shift], verdict = zt_open(session, pkt, 1400));
+        print_hex(verdict ? "refused" : "opened", pkt, 1400);
+    }
+    fill(memory, 92, 1);
+    COUNT("seal_92", zt_seal(session, memory, 92, 1));
+    COUNT("open_92", zt_open(session, memory, 92));
+}
+
+static void streams(void) {
+    zt_salsa20_t cipher;
+    zt_salsa20_init(&cipher, session, session + 32, 0);
+    COUNT("salsa20_12_1400", zt_salsa20_xor(&cipher, 12, memory, 1400));
+    COUNT("poly1305_1400", zt_poly1305(session, memory, 1400, out));
+    COUNT("sha512_1400", zt_sha512(msg, 1400, out));
+}
+
+static void curves(void) {
+    static const uint8_t nine[32] = {9};
+    COUNT("x25519", zt_x25519(private_key, nine, out));
+    print_hex("dh", out, 32);
+    COUNT("x25519_base", zt_x25519_base(private_key, out));
+    print_hex("dh", out, 32);
+    zt_ed25519_public(private_key, public_key);
+    COUNT("sign", zt_ed25519_sign(private_key, public_key, msg, 32, out));
+    print_hex("signature", out, 64);
+    int verdict = -1;
+    COUNT("verify", verdict = zt_ed25519_verify_vartime(public_key, msg, 32, out));
+    print_hex(verdict ? "forged" : "verified", public_key, 32);
+}
+
+int main(void) {
+    uint32_t since = instructions();
+    nothing = instructions() - since;
+    fill(session, sizeof(session), 3);
+    fill(private_key, sizeof(private_key), 5);
+    fill(msg, sizeof(msg), 9);
+    packets();
+    streams();
+    curves();
+    return 0;
+}
