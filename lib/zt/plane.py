@@ -324,9 +324,9 @@ class Plane:
                         now,
                         bytes(meta[6:11]),
                         meta[2],
-                        f[0:6],
-                        f[6:12],
-                        f[12:14],
+                        bytes(f[0:6]),
+                        bytes(f[6:12]),
+                        bytes(f[12:14]),
                         f[14:],
                     )
 

@@ -283,6 +283,8 @@ static mp_obj_t event(mp_obj_t buf_in, mp_obj_t meta_in) {
         pending = false;
         return MP_OBJ_NEW_SMALL_INT(-1);
     }
+    zt_plane_event_t next;
+    pending = zt_plane_event_get(zt_plane, &next, NULL, 0) != 0; // none is empty, so it stays
     meta[0] = ev.kind;
     meta[1] = ev.flags;
     meta[2] = ev.copy_flags;
