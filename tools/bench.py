@@ -45,7 +45,15 @@ def crypto_rows():
         [sys.executable, tool], cwd=TOP, capture_output=True, text=True, check=True
     )
     return [
-        row(r["name"], r["value"], r["unit"], command="python3 " + tool)
+        row(
+            r["name"],
+            r["value"],
+            r["unit"],
+            r.get("target"),
+            r.get("peer"),
+            r.get("peer_value"),
+            "python3 " + tool,
+        )
         for r in json.loads(done.stdout)
     ]
 

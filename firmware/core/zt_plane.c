@@ -135,26 +135,41 @@ static int of_network(const zt_entry_t *e, int network) {
     return network < 0 || (int)zt_be16(e->key) == network;
 }
 
+void zt_members_flush(zt_plane_t *p, int network) {
+    for (unsigned i = 0; i < p->members.limit; i++) {
+        zt_member_t *m = zt_table_at(&p->members, i);
+        if (m && of_network(&m->head, network)) {
+            zt_member_drop(p, m);
+        }
+    }
+}
+
+void zt_groups_flush(zt_plane_t *p, int network) {
+    for (unsigned i = 0; i < p->groups.limit; i++) {
+        zt_group_t *g = zt_table_at(&p->groups, i);
+        if (g && of_network(&g->head, network)) {
+            zt_table_del(&p->groups, g);
+        }
+    }
+}
+
 void zt_plane_flush(zt_plane_t *p, unsigned kinds, int network) {
-    void *e;
     for (unsigned i = 0; kinds & ZT_PLANE_FLUSH_PEERS && i < p->peers.limit; i++) {
-        if ((e = zt_table_at(&p->peers, i)) != NULL) {
-            zt_peer_drop(p, e);
+        zt_peer_t *peer = zt_table_at(&p->peers, i);
+        if (peer) {
+            zt_table_del(&p->peers, peer);
         }
     }
-    for (unsigned i = 0; kinds & ZT_PLANE_FLUSH_MEMBERS && i < p->members.limit; i++) {
-        if ((e = zt_table_at(&p->members, i)) != NULL && of_network(e, network)) {
-            zt_member_drop(p, e);
-        }
+    if (kinds & ZT_PLANE_FLUSH_MEMBERS) {
+        zt_members_flush(p, network);
     }
-    for (unsigned i = 0; kinds & ZT_PLANE_FLUSH_GROUPS && i < p->groups.limit; i++) {
-        if ((e = zt_table_at(&p->groups, i)) != NULL && of_network(e, network)) {
-            zt_table_del(&p->groups, e);
-        }
+    if (kinds & ZT_PLANE_FLUSH_GROUPS) {
+        zt_groups_flush(p, network);
     }
     for (unsigned i = 0; kinds & ZT_PLANE_FLUSH_NETWORKS && i < p->networks.limit; i++) {
-        if ((e = zt_table_at(&p->networks, i)) != NULL && (network < 0 || (int)i == network)) {
-            zt_network_drop(p, e);
+        zt_network_t *net = zt_table_at(&p->networks, i);
+        if (net && (network < 0 || (int)i == network)) {
+            zt_network_drop(p, net);
         }
     }
     if (kinds & ZT_PLANE_FLUSH_REASSEMBLY) {
@@ -190,7 +205,7 @@ void zt_plane_expire(zt_plane_t *p, uint32_t now) {
     for (unsigned i = 0; i < p->peers.limit; i++) {
         zt_peer_t *peer = zt_table_at(&p->peers, i);
         if (peer && !zt_valid(now, peer->until)) {
-            zt_peer_drop(p, peer);
+            zt_table_del(&p->peers, peer);
         } else if (peer) {
             age(now, peer);
         }

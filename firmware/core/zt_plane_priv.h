@@ -215,9 +215,11 @@ zt_member_t *zt_member_at(const zt_plane_t *p, uint32_t now, unsigned network, c
 zt_group_t *zt_group_at(const zt_plane_t *p, uint32_t now, unsigned network, const uint8_t group[10]);
 zt_network_t *zt_network_at(const zt_plane_t *p, int index);
 zt_network_t *zt_network_by_id(const zt_plane_t *p, const uint8_t nwid[8]);
-void zt_peer_drop(zt_plane_t *p, zt_peer_t *peer);
 void zt_network_drop(zt_plane_t *p, zt_network_t *net);
 void zt_member_drop(zt_plane_t *p, zt_member_t *m);
+// Those of one network, or of all if it is negative.
+void zt_members_flush(zt_plane_t *p, int network);
+void zt_groups_flush(zt_plane_t *p, int network);
 void zt_mac_of(const uint8_t nwid[8], const uint8_t address[5], uint8_t mac[6]);
 
 // Lays credentials out in a block of the arena, with `rules` behind if it is not NULL: 0, or -1 for no room

@@ -86,7 +86,7 @@ static void pass(zt_plane_t *p, unsigned slot) {
         if (i == 0) {
             ev.from = s->from;
         }
-        header[FRAGMENT_NUMBERS] = (uint8_t)(s->total << 4 | i);
+        header[FRAGMENT_NUMBERS] = (uint8_t)((unsigned)s->total << 4 | i);
         zt_event_put(p, &ev, segments, 2);
         data += s->lengths[i];
     }

@@ -52,10 +52,6 @@ zt_peer_t *zt_peer_at(const zt_plane_t *p, uint32_t now, const uint8_t address[5
     return peer && zt_valid(now, peer->until) ? peer : NULL;
 }
 
-void zt_peer_drop(zt_plane_t *p, zt_peer_t *peer) {
-    zt_table_del(&p->peers, peer);
-}
-
 int zt_plane_peer_set(zt_plane_t *p, uint32_t now, const uint8_t address[5], const uint8_t session[48],
                       const zt_plane_peer_t *way, uint32_t ttl_ms) {
     uint8_t key[KEY];
@@ -67,7 +63,7 @@ int zt_plane_peer_set(zt_plane_t *p, uint32_t now, const uint8_t address[5], con
     }
     if (bad) {
         if (peer) {
-            zt_peer_drop(p, peer);
+            zt_table_del(&p->peers, peer);
         }
         return -1;
     }
@@ -116,7 +112,7 @@ int zt_plane_peer_del(zt_plane_t *p, const uint8_t address[5]) {
     if (!peer) {
         return -1;
     }
-    zt_peer_drop(p, peer);
+    zt_table_del(&p->peers, peer);
     return 0;
 }
 
@@ -147,7 +143,8 @@ int zt_plane_network_find(const zt_plane_t *p, const uint8_t nwid[8]) {
 
 void zt_network_drop(zt_plane_t *p, zt_network_t *net) {
     const int index = zt_table_index(&p->networks, net);
-    zt_plane_flush(p, ZT_PLANE_FLUSH_MEMBERS | ZT_PLANE_FLUSH_GROUPS, index);
+    zt_members_flush(p, index);
+    zt_groups_flush(p, index);
     zt_arena_put(&p->arena, net->block);
     zt_table_del(&p->networks, net);
 }
@@ -159,7 +156,8 @@ int zt_plane_network_set(zt_plane_t *p, const zt_plane_network_t *set, const uin
     zt_network_t *net = zt_table_find(&p->networks, key);
     if (net) {
         const int index = zt_table_index(&p->networks, net);
-        zt_plane_flush(p, ZT_PLANE_FLUSH_MEMBERS | ZT_PLANE_FLUSH_GROUPS, index);
+        zt_members_flush(p, index);
+        zt_groups_flush(p, index);
         zt_arena_put(&p->arena, net->block);
         net->block = NULL;
     } else {

@@ -8,13 +8,19 @@ void zt_plane_counters(const zt_plane_t *p, uint32_t out[ZT_PLANE_COUNTERS]) {
     memcpy(out, p->counters, sizeof p->counters);
 }
 
+// The name at `index` of names that each end with a zero. (No table of pointers: it would need relocation.)
+static const char *name_at(const char *names, unsigned index) {
+    for (; index; index--) {
+        names += strlen(names) + 1;
+    }
+    return names;
+}
+
 const char *zt_plane_counter_name(unsigned index) {
-    static const char *const NAMES[ZT_PLANE_COUNTERS] = {
-        "rx",         "tx",          "events",     "short", "looped",     "long",
-        "fragment",   "fragment_lost", "mac",      "compression", "frame_short", "frame_long",
-        "no_slot",    "wire",        "event_lost", "stranger_lost",
-    };
-    return index < ZT_PLANE_COUNTERS ? NAMES[index] : NULL;
+    static const char NAMES[] =
+        "rx\0tx\0events\0short\0looped\0long\0fragment\0fragment_lost\0mac\0compression\0"
+        "frame_short\0frame_long\0no_slot\0wire\0event_lost\0stranger_lost";
+    return index < ZT_PLANE_COUNTERS ? name_at(NAMES, index) : NULL;
 }
 
 int zt_plane_network_stats(const zt_plane_t *p, int network, zt_plane_network_stats_t *out) {
@@ -27,10 +33,9 @@ int zt_plane_network_stats(const zt_plane_t *p, int network, zt_plane_network_st
 }
 
 const char *zt_plane_network_drop_name(unsigned index) {
-    static const char *const NAMES[ZT_PLANE_NET_DROPS] = {
-        "rules_out", "rules_in", "bad_source", "bad_destination", "broadcast_off", "multicast_off",
-    };
-    return index < ZT_PLANE_NET_DROPS ? NAMES[index] : NULL;
+    static const char NAMES[] = "rules_out\0rules_in\0bad_source\0bad_destination\0broadcast_off\0"
+                                "multicast_off";
+    return index < ZT_PLANE_NET_DROPS ? name_at(NAMES, index) : NULL;
 }
 
 static uint32_t age(uint32_t now, uint32_t then, unsigned seen) {

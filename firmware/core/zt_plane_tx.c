@@ -256,6 +256,9 @@ int zt_plane_tx(zt_plane_t *p, uint32_t now, int network, const zt_seg_t *segmen
     if (n < ETHERNET) {
         return zt_drop(p, ZT_PLANE_FRAME_SHORT);
     }
+    if (n > ZT_PLANE_PACKET_MAX) {
+        return zt_drop(p, ZT_PLANE_FRAME_LONG); // Python could not send it either
+    }
     gather(&t, 0, t.head, ETHERNET);
     t.n = n - ETHERNET;
     if (memcmp(t.head + 6, t.net->mac, 6) != 0) {

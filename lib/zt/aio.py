@@ -5,19 +5,43 @@
 # protocol below never sees asyncio.
 
 import asyncio
+import sys
 
-from . import hal, inet
+from . import hal, inet, log
 from ._compat import MICROPYTHON, hexs, ticks_ms
 from .host import Host, network_id
 from .osutil import now_us, us_since
 from .sockets import module as _sockets
 
 _BACKLOG = 8
+_AFTER_ERROR_MS = 250
 
 # What a waiter waits for. MicroPython's loop looks at nothing but its streams while it polls, and
 # there the node runs: a ThreadSafeFlag is a stream to it. A plain Event would be seen at the next
 # timer.
 _Flag = asyncio.ThreadSafeFlag if MICROPYTHON else asyncio.Event
+
+
+def end_on_signals():
+    """SIGINT and SIGTERM cancel the calling task, instead of ending whatever task happens to run.
+
+    MicroPython passes a KeyboardInterrupt on to asyncio.run() by itself.
+    """
+    if MICROPYTHON:
+        return
+    import signal
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def end(number, frame):
+        # Not loop.add_signal_handler: the end of the loop would restore the default action, and
+        # the next signal lose the state that is being saved.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
 
 
 class Node:
@@ -30,6 +54,7 @@ class Node:
         self._wake = None if MICROPYTHON else asyncio.Event()
         self._task = None
         self._closed = False
+        self._complained = False
         host.driver.on_event = self._notify
 
     @property
@@ -42,7 +67,8 @@ class Node:
         return self.core.online
 
     def networks(self):
-        return self.core.networks()
+        """As /network of the HTTP API has them, with the `problems` of each."""
+        return self.host.driver.networks()
 
     def peers(self):
         return self.core.peers()
@@ -59,7 +85,7 @@ class Node:
     def network(self, nwid):
         """The JSON-shaped dict of one joined network, or None."""
         text = hexs(_id(nwid))
-        for n in self.core.networks():
+        for n in self.networks():
             if n["nwid"] == text:
                 return n
         return None
@@ -81,6 +107,17 @@ class Node:
             self._task = asyncio.get_running_loop().create_task(self._pump())
         return self
 
+    def _step(self):
+        """A turn of the node. What it must not raise ends neither it nor the application."""
+        try:
+            return self.host.driver.step()
+        except Exception as e:
+            if not self._complained:
+                self._complained = True
+                log.error("pump", "internal error, please report it:")
+                sys.excepthook(type(e), e, e.__traceback__)
+            return _AFTER_ERROR_MS
+
     async def _pump(self):
         loop = asyncio.get_running_loop()
         wake = self._wake
@@ -88,7 +125,7 @@ class Node:
         try:
             while not self._closed:
                 wake.clear()
-                ms = self.host.driver.step()
+                ms = self._step()
                 fds = tuple(hal.fds())
                 if fds != watched:
                     for fd in watched:
@@ -227,61 +264,14 @@ async def start(home=None, **options):
 async def open_connection(host, port):
     """asyncio's open_connection over zt.socket: (reader, writer)."""
     socket = _sockets()
-    return await _micropython_open(socket, host, port)
+    from . import streams
+
+    return await streams.connect(socket, host, port)
 
 
 async def start_server(callback, host, port, backlog=_BACKLOG):
     """asyncio's start_server over zt.socket; the Server has close() and wait_closed()."""
     socket = _sockets()
-    return _micropython_serve(socket, callback, host, port, backlog)
+    from . import streams
 
-
-async def _micropython_open(socket, host, port):
-    from asyncio.stream import Stream
-    from errno import EINPROGRESS
-
-    info = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-    s = socket.socket(info[0], socket.SOCK_STREAM)
-    s.setblocking(False)
-    try:
-        s.connect(info[-1])
-    except OSError as e:
-        if e.errno != EINPROGRESS:
-            s.close()
-            raise
-    stream = Stream(s)
-    await _Writable(s)
-    return stream, stream
-
-
-class _Writable:
-    """Awaitable: until the socket can be written (a connection is made or refused)."""
-
-    def __init__(self, s):
-        self._s = s
-
-    def __await__(self):
-        from asyncio import core
-
-        core._io_queue.queue_write(self._s)
-        yield
-
-    __iter__ = __await__
-
-
-def _micropython_serve(socket, callback, host, port, backlog):
-    from asyncio.stream import Server
-
-    info = socket.getaddrinfo(host, port)[0]
-    s = socket.socket(info[0], socket.SOCK_STREAM)
-    s.setblocking(False)
-    try:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(info[-1])
-        s.listen(backlog)
-    except OSError:
-        s.close()
-        raise
-    server = Server()
-    server.task = asyncio.create_task(server._serve(s, callback, None))
-    return server
+    return await streams.serve(socket, callback, host, port, backlog)

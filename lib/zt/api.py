@@ -10,12 +10,22 @@ from . import api_controller, crypto, inet, jsontext, localconf, log
 from ._compat import hexs, ticks_ms, unhex, wall_ms
 from .const import VERSION, VERSION_MAJOR, VERSION_MINOR, VERSION_REVISION
 from .httpd import Server
+from .osutil import EADDRINUSE, errtext
 
 _TOKEN_LEN = 24
 _TOKEN_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _BODY_MAX = 262144  # our choice: a controller network with 1024 rules is below this
 _JSON = {"Content-Type": "application/json"}
 _OPEN = ("/health",)
+# Settings of the original that programs may look for, and that this build has not.
+_NOT_BUILT = (
+    ("allowTcpFallbackRelay", False),
+    ("forceTcpRelay", False),
+    ("secondaryPort", 0),
+    ("softwareUpdate", "disable"),
+    ("softwareUpdateChannel", "release"),
+    ("tertiaryPort", 0),
+)
 
 Request.max_content_length = _BODY_MAX
 Request.max_body_length = _BODY_MAX
@@ -96,6 +106,7 @@ class API:
         self.host = host
         self._secret = secret.encode()
         self.app = Microdot()
+        self.app.options_handler = None  # it would list our paths to those without a token
         self._routes()
         api_controller.Routes(self)
 
@@ -156,6 +167,8 @@ class API:
         config = dict(host.conf.raw)
         settings = dict(config.get("settings", {}))
         settings["primaryPort"] = host.driver.port
+        for name, value in _NOT_BUILT:
+            settings[name] = value
         settings["listeningOn"] = host.listening()
         settings["homeDir"] = host.home
         settings["portMappingEnabled"] = False
@@ -180,12 +193,17 @@ class API:
             }
         )
 
+    def _conf(self):
+        """local.conf as it is now: the owner may have edited it since the start."""
+        store = self.host.store
+        return localconf.parse(store.get("local.conf"), store.name("local.conf")).raw
+
     async def _config(self, request):
-        return answer(self.host.conf.raw)
+        return answer(self._conf())
 
     async def _set_config(self, request):
         changes = body_of(request)
-        raw = dict(self.host.conf.raw)
+        raw = dict(self._conf())
         settings = dict(raw.get("settings", {}))
         settings.update(changes)
         raw["settings"] = settings
@@ -197,13 +215,13 @@ class API:
     # Networks and peers.
 
     def _find(self, nwid):
-        for n in self.host.node.networks():
+        for n in self.host.driver.networks():
             if n["nwid"] == hexs(nwid):
                 return n
         return None
 
     async def _networks(self, request):
-        return answer(self.host.node.networks())
+        return answer(self.host.driver.networks())
 
     async def _network(self, request, nwid):
         key = key_of(nwid, 8)
@@ -252,7 +270,15 @@ async def serve(host, random):
     api = API(host, token(host.store, random))
     server = Server(api.app, api.allow)
     port = host.driver.port
-    await server.listen("0.0.0.0" if host.conf.management else "127.0.0.1", port)
+    everywhere = bool(host.conf.management)
+    await server.listen("0.0.0.0" if everywhere else "127.0.0.1", port)
+    try:
+        await server.listen("::" if everywhere else "::1", port)
+    except OSError as e:
+        if e.errno == EADDRINUSE:
+            await server.close()
+            raise
+        log.info("api", "not on IPv6: %s" % errtext(e))
     host.store.put("port", str(port).encode())
     host.running = True
     return server

@@ -9,7 +9,7 @@ import sys
 from . import log, osutil
 from .args import FLAG, TEXT, UsageError, help_lines, parse
 from .const import USER_AGENT
-from .osutil import Failure, err, out
+from .osutil import Failure, err_line, out
 
 COMMON = (
     (("--help", "-h"), FLAG, "", "show this help"),
@@ -33,6 +33,7 @@ _MODULES = (
     ("leave", "cmd_node", "leave a network"),
     ("network", "cmd_network", "networks of the running controller: new, set, list"),
     ("member", "cmd_network", "members of such a network: list, authorize, deauthorize"),
+    ("rules", "cmd_rules", "what the rules of a network do with a frame; check rules"),
     ("ping", "cmd_ping", "ICMP echo over the network, or ECHO to a node"),
     ("nc", "cmd_stream", "copy stdin and stdout over the network"),
     ("perf", "cmd_stream", "measure one TCP stream over the network"),
@@ -50,9 +51,12 @@ def _overall_help():
     return "\n".join(lines)
 
 
+def _usage(name, command):
+    return ("zt %s [options] %s" % (name, command.usage)).rstrip()
+
+
 def _help(name, command):
-    usage = "usage: zt %s [options] %s" % (name, command.usage)
-    lines = [usage.rstrip(), "", command.help]
+    lines = ["usage: " + _usage(name, command), "", command.help]
     if command.options:
         lines += ["", "options:"] + help_lines(command.options)
     lines += ["", "options of every command:"] + help_lines(COMMON)
@@ -63,7 +67,7 @@ def _group_help(first, commands):
     lines = ["usage:"]
     for key in sorted(commands):
         if key[0] == first:
-            lines.append("  zt %s [options] %s" % (" ".join(key), commands[key].usage))
+            lines.append("  " + _usage(" ".join(key), commands[key]))
             lines.append("      " + commands[key].help)
     return "\n".join(lines)
 
@@ -96,7 +100,7 @@ def _merge(early, late):
 
 
 def _set_up_log(args):
-    log.set_sink(err)
+    log.set_sink(err_line)
     try:
         log.set_level(args.log_level or ("info" if args.verbose else "warn"))
     except ValueError as e:
@@ -127,7 +131,7 @@ def _dispatch(words):
         out(_help(name, command))
         return 0
     if not command.least <= len(args.rest) <= command.most:
-        raise UsageError("usage: zt %s [options] %s" % (name, command.usage))
+        raise UsageError("usage: " + _usage(name, command))
     _set_up_log(args)
     if not args.home and command.home:
         args.home = osutil.default_home()
@@ -155,18 +159,18 @@ def main(words):
     try:
         return _dispatch(words)
     except UsageError as e:
-        err("zt: %s" % e)
+        err_line("zt: %s" % e)
         return 2
     except (Failure, ValueError) as e:
         if log.level >= log.DEBUG and not isinstance(e, Failure):
             raise
-        err("zt: %s" % e)
+        err_line("zt: %s" % e)
     except OSError as e:
-        err("zt: %s" % osutil.errtext(e))
+        err_line("zt: %s" % osutil.errtext(e))
     except MemoryError:
-        err("zt: out of memory")
+        err_line("zt: out of memory")
     except KeyboardInterrupt:
-        err("zt: interrupted")
+        err_line("zt: interrupted")
     return 1
 
 

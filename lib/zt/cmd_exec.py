@@ -3,6 +3,7 @@
 # zt exec: runs a user's script with a node up. The script finds it as zt.node (an aio.Node);
 # blocking calls on zt.socket and asyncio both keep the node going.
 
+import io
 import sys
 
 import zt
@@ -11,6 +12,7 @@ from . import hal, osutil
 from .cli import Command
 from .options import NODE, open_host
 from .osutil import Failure
+from .osutil import err as err_text
 
 
 def run(args):
@@ -32,9 +34,25 @@ def run(args):
         exec(compile(source, path, "exec"), {"__name__": "__main__", "__file__": path})
     except KeyboardInterrupt:
         pass
+    except Exception as e:
+        err_text(traceback_of(e, path))
+        return 1
     finally:
         host.close()
     return 0
+
+
+def traceback_of(e, path):
+    """The traceback of a script that failed, from its own first line on."""
+    text = io.StringIO()
+    sys.print_exception(e, text)
+    lines = text.getvalue().split("\n")
+    ours = 1
+    while ours < len(lines) and lines[ours].startswith('  File "'):
+        if lines[ours].startswith('  File "%s"' % path):
+            return "\n".join(lines[:1] + lines[ours:])
+        ours += 1
+    return "\n".join(lines)
 
 
 COMMANDS = {

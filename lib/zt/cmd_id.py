@@ -48,7 +48,10 @@ def read_identity(path):
     try:
         return identity.Identity.parse(text)
     except ValueError as e:
-        raise Failure("%s: not an identity: %s" % (path, e))
+        reason = str(e)
+        if reason.startswith("identity: "):
+            reason = reason[10:]
+        raise Failure("%s: not an identity: %s" % (path, reason))
 
 
 def write_new(path, data, mode):

@@ -8,7 +8,7 @@ from ._compat import hexs
 from .args import FLAG
 from .cli import Command
 from .client import Client
-from .osutil import Failure, out
+from .osutil import Failure, clean, out
 
 
 def _network_id(text):
@@ -19,6 +19,7 @@ def _network_id(text):
 
 def table(rows):
     """Lines of left-aligned columns; the first row is the heading."""
+    rows = [[clean(cell) for cell in row] for row in rows]
     widths = [max([len(row[i]) for row in rows]) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -66,6 +67,9 @@ def networks(args):
         rows.append((n["nwid"], n["name"] or "-", n["mac"], n["status"], n["type"], addresses))
     for line in table(rows):
         out(line)
+    for n in found:
+        for problem in n["problems"] + n["unsupportedRules"]:
+            out("%s: %s" % (n["nwid"], clean(problem)))
 
 
 def join(args):

@@ -74,6 +74,7 @@ async def _serve(host):
 
 
 async def _main(host, printer):
+    aio.end_on_signals()
     await _serve(host)
     node = aio.Node(host)
     listening = {"event": "listening", "port": host.driver.port, "address": host.address()}
@@ -92,6 +93,10 @@ async def _main(host, printer):
 
 
 def run(args):
+    try:
+        from . import api  # noqa: F401
+    except ImportError as e:
+        raise Failure(str(e))
     hal.sigterm_as_interrupt()
     printer = Printer(args.json)
     host = open_host(args)

@@ -8,7 +8,7 @@ import sys
 
 from . import hal, jsontext, sockets
 from ._compat import const
-from .args import FLAG, INT
+from .args import FLAG, INT, UsageError
 from .cli import Command
 from .cmd_ping import wait_ready
 from .options import NODE, open_host
@@ -26,6 +26,7 @@ def _need_stack(what):
 
 
 def _port(text):
+    text = str(text)
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise Failure("%s is not a port" % text)
     return int(text)
@@ -135,7 +136,7 @@ class _Copy:
 def nc(args):
     _need_stack("nc")
     if len(args.rest) != (1 if args.l else 2):
-        raise Failure("nc needs HOST PORT, or -l PORT")
+        raise UsageError("zt nc needs HOST PORT, or -l PORT")
     port = _port(args.rest[-1])
     hal.sigterm_as_interrupt()
     host = open_host(args)
@@ -175,7 +176,7 @@ def _report(args, count, micros):
 
 def perf_server(args):
     _need_stack("perf")
-    port = _PERF_PORT if args.listen is None else args.listen
+    port = _port(_PERF_PORT if args.listen is None else args.listen)
     hal.sigterm_as_interrupt()
     host = open_host(args)
     try:

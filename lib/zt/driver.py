@@ -8,7 +8,7 @@
 import gc
 
 from . import inet, log, nic, plane
-from ._compat import ticks_diff, ticks_ms, u16, wall_ms
+from ._compat import ticks_diff, ticks_ms, u16, unhex, wall_ms
 from .osutil import EADDRINUSE, errtext
 
 _RX_SIZE = 10240  # above the longest packet (VL1 1.3)
@@ -248,6 +248,13 @@ class Driver:
             if jump > _JUMP_MS or jump < -_JUMP_MS:
                 log.warn("driver", "the wall clock jumped by %d ms; timers are unaffected" % jump)
         self._wall = (wall, now)
+
+    def networks(self):
+        """The node's networks as JSON-ready dicts, with what the stack did not take of them."""
+        found = self.node.networks()
+        for n in found:
+            n["problems"] = self.nics.problems(unhex(n["nwid"]))
+        return found
 
     # Callbacks of the node.
 

@@ -146,7 +146,7 @@ def _copies(net, now, src, dst, ethertype, frame):
 
 
 def copy(net, now, dest, flags, dst, src, kind, frame):
-    """Send a copy, or a redirected frame, as the rules want it; `kind` is the EtherType's bytes."""
+    """Send a copy, or a redirected frame, as the rules want it; `kind` is the EtherType."""
     head = b"".join((net.nwid, bytes([flags]), dst, src, kind))
     net.host.send(now, dest, VERB_EXT_FRAME, head, frame)
 

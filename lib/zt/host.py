@@ -48,14 +48,13 @@ def load_planet(path):
         data = osutil.read_file(path)
     except OSError as e:
         raise Failure("%s: %s" % (path, osutil.errtext(e)))
-    planet = parse_planet(data, path)
-    if not planet.verify_with(planet.update_key):
-        raise Failure("%s: wrong signature" % path)
+    check_planet(data, path)
     return data
 
 
-def parse_planet(data, path):
-    """The World in a planet file; Failure that names the file and the reason."""
+def check_planet(data, path):
+    """Failure that names the file and the reason unless it holds a planet whose signature is good:
+    by its own key, or by that of the built-in planet it succeeds."""
     try:
         planet, end = world.World.unpack(data)
     except ValueError as e:
@@ -63,7 +62,10 @@ def parse_planet(data, path):
     if planet.type != world.PLANET or end != len(data):
         reason = "a moon" if end == len(data) else "bytes after its end"
         raise Failure("%s: not a planet: %s" % (path, reason))
-    return planet
+    if not planet.verify_with(planet.update_key):
+        built_in, _ = world.World.unpack(world.DEFAULT_PLANET)
+        if planet.id != built_in.id or not planet.verify_with(built_in.update_key):
+            raise Failure("%s: wrong signature" % path)
 
 
 class Host:
@@ -98,6 +100,7 @@ class Host:
                 self._join(nwid)
             # From here on every wait of the process gives the node its turn.
             hal.set_pump(self.driver.step)
+            self.store.warn_of_modes()
         except OSError as e:
             self.close()
             raise Failure(osutil.errtext(e))
@@ -143,7 +146,7 @@ class Host:
         # Falling back to the built-in planet would send a private node to strangers: refuse.
         data = self.store.get("planet")
         if data is not None:
-            parse_planet(data, self.store.path("planet"))
+            check_planet(data, self.store.path("planet"))
 
     def _check_caches(self):
         # What is torn is set aside; the network itself stays joined and asks its controller anew.

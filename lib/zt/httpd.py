@@ -6,7 +6,10 @@
 import asyncio
 import sys
 
-from microdot import microdot as _microdot
+try:
+    from microdot import microdot as _microdot
+except ImportError:
+    raise ImportError("the HTTP API needs the Python package microdot (pip install microdot)")
 
 from . import inet, log
 from ._compat import MICROPYTHON
@@ -14,6 +17,7 @@ from ._compat import MICROPYTHON
 _HEAD_MAX = 16384  # our choice: request line and headers
 _REQUEST_S = 10  # our choice: a client slower than this is cut off
 _CONNECTIONS = 16  # our choice: further ones are closed at once
+_V6_ONLY = (41, 26, 1)  # IPPROTO_IPV6, IPV6_V6ONLY of Linux: IPv4 has a socket of its own
 
 
 def _log_exception(e):
@@ -71,6 +75,7 @@ class _Writer:
 
     def __init__(self, writer):
         self._writer = writer
+        self._closed = False
 
     def get_extra_info(self, name):
         return self._writer.get_extra_info(name)
@@ -80,8 +85,20 @@ class _Writer:
         await self._writer.drain()
 
     async def aclose(self):
-        self._writer.close()
-        await self._writer.wait_closed()
+        # Once only: the second close of a descriptor on MicroPython may be somebody else's.
+        if not self._closed:
+            self._closed = True
+            self._writer.close()
+            await self._writer.wait_closed()
+
+    def abandon(self):
+        """Close at once, whatever is still to be sent; nothing after aclose()."""
+        if not self._closed:
+            self._closed = True
+            if MICROPYTHON:
+                self._writer.s.close()  # its close() leaves that to wait_closed()
+            else:
+                self._writer.transport.abort()
 
 
 def client_ip(peername):
@@ -108,24 +125,37 @@ class Server:
         self._busy = 0
 
     async def listen(self, host, port):
-        self._servers.append(await asyncio.start_server(self._serve, host, port))
+        """One more address to listen on; OSError where that cannot be."""
+        if MICROPYTHON:
+            import socket
+
+            from . import streams
+
+            options = (_V6_ONLY,) if ":" in host else ()
+            server = await streams.serve(socket, self._serve, host, port, options=options)
+        else:
+            server = await asyncio.start_server(self._serve, host, port)
+        self._servers.append(server)
 
     async def _serve(self, reader, writer):
-        peer = writer.get_extra_info("peername")
-        if self._busy >= _CONNECTIONS or not self._permitted(peer):
-            writer.close()
+        wrapped = _Writer(writer)
+        if self._busy >= _CONNECTIONS or not self._permitted(writer):
+            wrapped.abandon()
             return
         self._busy += 1
-        wrapped = _Writer(writer)
         try:
             await asyncio.wait_for(self._app.handle_request(_Reader(reader), wrapped), _REQUEST_S)
         except (asyncio.TimeoutError, OSError, EOFError):
-            writer.close()
+            pass
         finally:
             self._busy -= 1
+            wrapped.abandon()
 
-    def _permitted(self, peer):
-        ip = client_ip(peer)
+    def _permitted(self, writer):
+        try:
+            ip = client_ip(writer.get_extra_info("peername"))
+        except ValueError:
+            return False
         return ip is not None and self._allow(ip)
 
     async def close(self):

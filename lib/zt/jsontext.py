@@ -6,10 +6,11 @@
 
 import json
 
-from ._compat import const
+from ._compat import MICROPYTHON, const
 
 _DEPTH = const(32)  # our choice
 _LIMIT = const(9007199254740992)  # the largest integer every JSON reader keeps (2^53)
+_DIGITS = const(400)  # our choice: reading a long number takes the square of its length
 
 
 def loads(data):
@@ -21,8 +22,15 @@ def loads(data):
     text = str(data, "utf-8")
     parts = text.replace("\\\\", "").replace('\\"', "").split('"')
     closing = []
+    digits = 0
     for part in parts[0::2]:
         for c in part:
+            if "0" <= c <= "9":
+                digits += 1
+                if digits > _DIGITS:
+                    raise ValueError("JSON number too long")
+                continue
+            digits = 0
             if c in "{[":
                 closing.append("}" if c == "{" else "]")
                 if len(closing) > _DEPTH:
@@ -31,7 +39,35 @@ def loads(data):
                 raise ValueError("not JSON")
     if closing or len(parts) % 2 == 0:
         raise ValueError("JSON cut short")
-    return json.loads(text)
+    return _loads(text)
+
+
+def _no_number(name):
+    raise ValueError("not JSON")  # NaN and Infinity, which CPython's reader takes
+
+
+def _loads(text):
+    if MICROPYTHON:
+        return json.loads(text)
+    return json.loads(text, parse_constant=_no_number)
+
+
+def number(x):
+    """A float as JSON: at most six decimals, the same on both interpreters."""
+    if not -_LIMIT <= x <= _LIMIT:
+        return "null"  # JSON has no infinity and nothing that is not a number
+    text = ("%.6f" % x).rstrip("0")
+    return text + "0" if text[-1] == "." else text
+
+
+def _string(s):
+    text = json.dumps(s)
+    # DEL and the controls after it drive a terminal too; neither writer escapes them all.
+    if not MICROPYTHON:
+        return text.replace("\x7f", "\\u007f")
+    if len(text) != len(text.encode()) or "\x7f" in text:
+        text = "".join([c if not "\x7f" <= c <= "\x9f" else "\\u%04x" % ord(c) for c in text])
+    return text
 
 
 def dumps(value):
@@ -46,7 +82,7 @@ def _dump(value, out):
         separator = "{"
         for key in sorted(value):
             out.append(separator)
-            out.append(json.dumps(key))
+            out.append(_string(key))
             out.append(":")
             _dump(value[key], out)
             separator = ","
@@ -58,6 +94,10 @@ def _dump(value, out):
             _dump(x, out)
             separator = ","
         out.append("]" if value else "[]")
+    elif isinstance(value, str):
+        out.append(_string(value))
+    elif isinstance(value, float):
+        out.append(number(value))
     else:
         out.append(json.dumps(value))
 

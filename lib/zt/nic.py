@@ -15,6 +15,7 @@ _GROUPS_MS = (
     1000  # our choice (the original looks every 5 s): a new group is announced within a second
 )
 _IDLE = 1000
+_EINVAL = 22
 _PAYLOAD = b"microzt ping " + bytes(43)  # 56 bytes, as ping(8) has it
 
 
@@ -30,6 +31,13 @@ class NIC:
         self.dns = None
         self.groups = []
         self.status = None
+        self.busy = False
+        self.refused = {}  # (ip, bits) or (ip, bits, via) -> why the stack did not take it
+
+
+def _problem(key, why):
+    kind = "address" if len(key) == 2 else "route"
+    return "%s %s is not in use: %s" % (kind, inet.text(key[0], key[1]), why)
 
 
 class NICs:
@@ -42,6 +50,7 @@ class NICs:
         self.by_nwid = {}
         self._by_n = {}
         self._groups_at = None
+        self._dns = None
         self._tx = bytearray(_FRAME_SIZE if self.stack else 0)
         self._tx_mv = memoryview(self._tx)
         self._rx = bytearray(_FRAME_SIZE if self.stack else 0)
@@ -66,74 +75,140 @@ class NICs:
         if card is None:
             card = NIC(nwid)
             self.by_nwid[nwid] = card
-        self._sync(card, network)
+        if card.busy:
+            return  # set_port_error() tells of a new status; who called it reports it
+        card.busy = True
+        try:
+            self._sync(card, network)
+        finally:
+            card.busy = False
         status = network.describe()["status"]
         if status != card.status:
             card.status = status
             self._driver.emit("network", {"nwid": hexs(nwid), "status": status})
 
     def _sync(self, card, network):
-        if self.stack and card.n is None:
-            try:
-                card.n = self._hal.nic_add(network.mac, network.mtu)
-            except OSError as e:
-                log.error("nic", "%s: no interface: %s" % (hexs(card.nwid), errtext(e)))
-                network.set_port_error(e.errno)
-                return
-            card.mtu = network.mtu
-            self._by_n[card.n] = card.nwid
-            network.device = "zt%d" % card.n
+        if self.stack and card.n is None and not self._plug_in(card, network):
+            return
         if card.mtu != network.mtu:
             card.mtu = network.mtu
             if card.n is not None:
                 self._hal.nic_mtu(card.n, card.mtu)
         self._sync_addresses(card, network.managed_addresses())
         self._sync_routes(card, network.managed_routes())
-        dns = network.dns
-        if dns != card.dns:
-            card.dns = dns
-            if card.n is not None:
-                self._hal.nic_dns(dns[0] if dns else "", list(dns[1]) if dns else [])
+        card.dns = network.dns
+        self._sync_dns()
         self._sync_groups(card, ticks_ms())
+
+    def _plug_in(self, card, network):
+        """An interface for the network; the status PORT_ERROR while there is none to be had."""
+        try:
+            card.n = self._hal.nic_add(network.mac, network.mtu)
+        except (OSError, ValueError) as e:
+            number = e.errno if isinstance(e, OSError) else _EINVAL
+            if network.port_error != number:
+                why = errtext(e) if isinstance(e, OSError) else str(e)
+                log.error("nic", "%s: no interface: %s" % (hexs(card.nwid), why))
+            network.set_port_error(number)
+            return False
+        card.mtu = network.mtu
+        self._by_n[card.n] = card.nwid
+        network.device = "zt%d" % card.n
+        if network.port_error:
+            network.set_port_error(0)
+        return True
+
+    def _retry(self):
+        """What found no room in the stack may find it now that another network was left."""
+        for card in list(self.by_nwid.values()):
+            if self.stack and card.n is None:
+                self.changed(card.nwid, "status")
+
+    def _sync_dns(self):
+        """The stack has one list of name servers: that of the first network that brings one."""
+        dns = None
+        for nwid in sorted(self.by_nwid):
+            card = self.by_nwid[nwid]
+            if dns is None and card.dns and card.n is not None:
+                dns = card.dns
+        if dns != self._dns:
+            self._dns = dns
+            if self.stack:
+                self._hal.nic_dns(dns[0] if dns else "", list(dns[1]) if dns else [])
 
     def _sync_addresses(self, card, wanted):
         wanted = [(bytes(ip), bits) for ip, bits in wanted]
-        for address in card.addresses:
+        for address in list(card.addresses):
             if address not in wanted:
+                card.addresses.remove(address)
                 self._set_address(card, address, False)
+        refused = {}
         for address in wanted:
             if address not in card.addresses:
-                self._set_address(card, address, True)
-        card.addresses = wanted
+                why = self._set_address(card, address, True)
+                if why is None:
+                    card.addresses.append(address)
+                else:
+                    refused[address] = why
+        card.addresses = [a for a in wanted if a in card.addresses]
+        self._note(card, 2, refused)
 
     def _set_address(self, card, address, add):
+        """None when done, else why not."""
+        ip, bits = address
+        text = inet.text(ip, bits)
         if card.n is not None:
             try:
-                self._hal.nic_addr(card.n, address[0], address[1], add)
+                self._hal.nic_addr(card.n, ip, bits, add)
             except OSError as e:
-                log.warn("nic", "%s: %s" % (inet.text(address[0], address[1]), errtext(e)))
-        text = inet.text(address[0], address[1])
+                if add:
+                    if len(ip) == 4 and [a for a in card.addresses if len(a[0]) == 4]:
+                        return "a network has one IPv4 address here"
+                    return errtext(e)
+                log.warn("nic", "%s: %s" % (text, errtext(e)))
         self._driver.emit("address", {"nwid": hexs(card.nwid), "ip": text, "added": add})
+        return None
+
+    def _note(self, card, size, refused):
+        """Keep, and tell once, what the stack did not take: addresses (keys of 2), routes (3)."""
+        for key in refused:
+            if key not in card.refused:
+                log.warn("nic", "%s: %s" % (hexs(card.nwid), _problem(key, refused[key])))
+        for key in card.refused:
+            if len(key) != size:
+                refused[key] = card.refused[key]
+        card.refused = refused
 
     def _sync_routes(self, card, wanted):
         own = [ip for ip, _bits in card.addresses]
         # A route through one of our own addresses is for the others (VL2 8.3).
         wanted = [(r[0], r[1], r[2]) for r in wanted if r[2] is None or r[2] not in own]
-        for route in card.routes:
+        for route in list(card.routes):
             if route not in wanted:
+                card.routes.remove(route)
                 self._set_route(card, route, False)
+        refused = {}
         for route in wanted:
             if route not in card.routes:
-                self._set_route(card, route, True)
-        card.routes = wanted
+                why = self._set_route(card, route, True)
+                if why is None:
+                    card.routes.append(route)
+                else:
+                    refused[route] = why
+        self._note(card, 3, refused)
 
     def _set_route(self, card, route, add):
+        """None when done, else why not."""
         if card.n is None:
-            return
+            return None
         try:
             self._hal.nic_route(card.n, route[0], route[1], route[2], add)
-        except OSError as e:
-            log.warn("nic", "route %s: %s" % (inet.text(route[0], route[1]), errtext(e)))
+        except (OSError, ValueError) as e:
+            why = errtext(e) if isinstance(e, OSError) else str(e)
+            if add:
+                return why
+            log.warn("nic", "route %s: %s" % (inet.text(route[0], route[1]), why))
+        return None
 
     def _remove(self, card):
         self._sync_routes(card, [])
@@ -142,6 +217,8 @@ class NICs:
             self._hal.nic_remove(card.n)
             del self._by_n[card.n]
         del self.by_nwid[card.nwid]
+        self._sync_dns()
+        self._retry()
 
     # Frames.
 
@@ -271,6 +348,13 @@ class NICs:
                 if len(net) == len(ip) and inet.in_net(ip, net, bits):
                     return True
         return False
+
+    def problems(self, nwid):
+        """What this network was given and does not have here, as texts."""
+        card = self.by_nwid.get(nwid)
+        if card is None:
+            return []
+        return sorted([_problem(key, card.refused[key]) for key in card.refused])
 
     def addresses(self):
         """All (nwid, ip, bits) set at this moment."""

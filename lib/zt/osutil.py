@@ -17,6 +17,7 @@ EEXIST = const(17)
 EADDRINUSE = const(98)
 EADDRNOTAVAIL = const(99)
 
+_FILE_MAX = const(4194304)  # our choice
 _TEXT = {
     1: "operation not permitted",
     2: "no such file or directory",
@@ -24,6 +25,7 @@ _TEXT = {
     17: "file exists",
     20: "not a directory",
     21: "is a directory",
+    27: "file too large",
     28: "no space left on device",
     30: "read-only file system",
     98: "address already in use",
@@ -68,10 +70,20 @@ def exists(path):
 
 
 def read_file(path):
-    """The whole file as bytes; OSError as open gives it."""
+    """The whole file as bytes; OSError as open gives it, EFBIG for more than any of ours has."""
     f = open(path, "rb")
     try:
-        return f.read()
+        stat = os.stat(path)
+        if stat[0] & 0xF000 == 0x8000 and stat[6] <= _FILE_MAX:
+            return f.read()
+        # A device, a pipe: its end may never come.
+        data = b""
+        while len(data) <= _FILE_MAX:
+            part = f.read(65536)
+            if not part:
+                return data
+            data += part
+        raise OSError(27, _TEXT[27])
     finally:
         f.close()
 
@@ -99,12 +111,9 @@ def rmtree(path):
     for name in names:
         p = join(path, name)
         try:
-            if os.stat(p)[0] & 0xF000 == 0x4000:
-                rmtree(p)
-            else:
-                os.remove(p)
+            os.remove(p)  # a link too, never what it points to
         except OSError:
-            pass
+            rmtree(p)
     try:
         os.rmdir(path)
     except OSError:
@@ -148,14 +157,32 @@ def us_since(then):
     return time.ticks_diff(now, then) if MICROPYTHON else now - then
 
 
-def out(text):
-    """One line on stdout, at once."""
-    sys.stdout.write(text + "\n")
+def clean(text):
+    """The text without characters that drive a terminal: what others named may be shown."""
+    for c in text:
+        if c < " " or "\x7f" <= c <= "\x9f":
+            break
+    else:
+        return text
+    return "".join(["?" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text])
+
+
+def _write(stream, text):
+    stream.write("\n".join([clean(line) for line in text.split("\n")]) + "\n")
     if not MICROPYTHON:
-        sys.stdout.flush()
+        stream.flush()
+
+
+def out(text):
+    """Lines on stdout, at once."""
+    _write(sys.stdout, text)
 
 
 def err(text):
-    sys.stderr.write(text + "\n")
-    if not MICROPYTHON:
-        sys.stderr.flush()
+    """Lines on stderr, at once."""
+    _write(sys.stderr, text)
+
+
+def err_line(text):
+    """One line on stderr, whatever is in the text."""
+    _write(sys.stderr, clean(text))

@@ -66,8 +66,7 @@ class Plane:
 
     def sent(self, now, net, m):
         """A frame of ours went to member `m`."""
-        if (net.nwid, m.address) not in self.members or m.address not in self.peers:
-            self._install(now, net, m)
+        self._install(now, net, m)
 
     def heard(self, now, nwid, source):
         """A frame of an admitted member was processed."""

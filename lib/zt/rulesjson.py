@@ -4,7 +4,7 @@
 # and fields; what a rule does is in rules.py.
 
 from . import inet, mac
-from .jsontext import boolean, integer, leading_int
+from .jsontext import boolean, dumps, integer, leading_int
 
 _IPV4_BYTES = 4
 _IPV6_BYTES = 16
@@ -145,6 +145,42 @@ def from_json(obj):
             return None
     out[1] = len(out) - 2
     return bytes(out)
+
+
+def refusal(obj):
+    """Why from_json() gives None for this object; None if it does not."""
+    if from_json(obj) is not None:
+        return None
+    if not isinstance(obj, dict):
+        return "not an object"
+    name = obj.get("type")
+    if not isinstance(name, str):
+        return "no type" if name is None else "its type is not a text"
+    kind = _BY_NAME.get(name)
+    if kind is None:
+        return "no such type"
+    return "controllers do not take this type" if kind in _REFUSED else "ip is not right"
+
+
+def fields(name):
+    """Names of the JSON fields of a rule of this type, in the order of the wire."""
+    kind = _BY_NAME.get(name)
+    if kind is None:
+        return []
+    names = [key for key, _ in _TYPES[kind][1] if key and not (kind == 4 and key == "length")]
+    return names + (["little", "bits"] if kind == 51 else [])
+
+
+def in_words(rule):
+    """A rule object of to_json() in a line."""
+    words = ["or"] if rule.get("or") else []
+    words += ["not"] if rule.get("not") else []
+    words.append(rule["type"])
+    for key in fields(rule["type"]):
+        if key in rule:
+            value = rule[key]
+            words.append("%s=%s" % (key, value if isinstance(value, str) else dumps(value)))
+    return " ".join(words)
 
 
 def _address(value):

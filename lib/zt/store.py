@@ -90,6 +90,38 @@ class FileStore:
             if e.errno == osutil.EAGAIN:
                 raise OSError("home %s: another node is running on it" % home)
             raise OSError("home %s: not writable: %s" % (home, osutil.errtext(e)))
+        self._list(home, [_KINDS[kind][1] for kind in _KINDS if not _KINDS[kind][0]])
+
+    def warn_of_modes(self):
+        """Name in the log the secrets that others may read."""
+        for kind in ("identity.secret", "authtoken"):
+            path = self.path(kind)
+            try:
+                mode = os.stat(path)[0] & 0o777
+            except OSError:
+                continue
+            if mode & 0o077:
+                log.warn("store", "%s: mode 0%o lets others read it" % (path, mode))
+
+    def _list(self, folder, ours=None):
+        """The names in a folder. What a process left that died while it saved is removed: one of
+        the names `ours` (None: any) with a number and "tmp". Nobody saves at this moment: the home
+        is locked, and a save ends before its caller goes on."""
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            return []
+        kept = []
+        for name in names:
+            stem, _, pid = name[:-4].rpartition(".") if name.endswith(".tmp") else ("", "", "")
+            if pid.isdigit() and (ours is None or stem in ours):
+                try:
+                    os.remove(osutil.join(folder, name))
+                except OSError:
+                    pass
+            else:
+                kept.append(name)
+        return kept
 
     def _mkdir_private(self, path):
         if hasattr(self._hal, "mkdir"):
@@ -159,12 +191,8 @@ class FileStore:
         return found
 
     def _scan(self, folder, suffix, size, prefix):
-        try:
-            names = os.listdir(osutil.join(self.home, folder))
-        except OSError:
-            return []
         found = []
-        for name in names:
+        for name in self._list(osutil.join(self.home, folder)):
             digits = name[: 2 * size]
             if len(digits) == 2 * size and name[2 * size :] == suffix and digits == digits.lower():
                 try:

@@ -66,7 +66,16 @@ def test_every_recorded_count_meets_its_target():
             assert r["value"] <= r["target"], r
 
 
-def test_a_wrong_answer_is_noticed(measured):
+def test_a_count_that_depends_on_a_secret_is_noticed():
+    # measure() has compared those of six secrets.
+    same = [("sign", 5)] * 30
+    bench_embedded.check_others({"sign": 5}, same)
+    for others in (same[:-1] + [("sign", 6)], same[:-1]):
+        with pytest.raises(SystemExit):
+            bench_embedded.check_others({"sign": 5}, others)
+
+
+def test_a_wrong_answer_is_noticed():
     lines = [("sealed", "00")]
     with pytest.raises(SystemExit):
         bench_embedded.check(lines)

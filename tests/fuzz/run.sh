@@ -23,8 +23,9 @@ fi
 mkdir -p "$work"
 python3 "$here/seeds.py" "$work/seeds"
 python3 "$here/seeds_rules.py" "$work/seeds"
+python3 "$here/seeds_plane.py" "$work/seeds"
 sources=$(sed -n "s|^CORE_SRC += |$core/|p" "$core/sources.mk")
-for target in ${2:-wire lz4 rules}; do
+for target in ${2:-wire lz4 rules plane_rx plane_tx reassembly}; do
     # shellcheck disable=SC2086 # a list of files without blanks
     clang -std=gnu99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
         -I "$core" -o "$work/fuzz_$target" "$here/fuzz_$target.c" $sources

@@ -98,7 +98,7 @@ class Running:
         self.process.send_signal(how)
         out, err = self.process.communicate(timeout=10)
         assert self.process.returncode == 0, err
-        assert "Traceback" not in err
+        assert "Traceback" not in err, err
         return json.loads(out.strip().split("\n")[-1])
 
 

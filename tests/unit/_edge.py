@@ -28,6 +28,7 @@ class Hal:
         self.groups = []
         self.pongs = []
         self._next = 10
+        self._nic = 2
         self._random_port = 40000
 
     def interfaces(self):
@@ -74,7 +75,8 @@ class Hal:
 
     def nic_add(self, mac, mtu):
         self.calls.append(("add", mac, mtu))
-        return 3
+        self._nic += 1
+        return self._nic
 
     def nic_remove(self, n):
         self.calls.append(("remove", n))
@@ -126,6 +128,7 @@ class FakeNetwork:
         self.status = "REQUESTING_CONFIGURATION"
         self.device = ""
         self.port_error = 0
+        self.on_port_error = None
 
     def managed_addresses(self):
         return self.addresses
@@ -135,11 +138,13 @@ class FakeNetwork:
 
     def set_port_error(self, errno):
         self.port_error = errno
+        if self.on_port_error:
+            self.on_port_error()
 
     def describe(self):
         return {
             "nwid": hexs(self.nwid),
-            "status": self.status,
+            "status": "PORT_ERROR" if self.port_error else self.status,
             "assignedAddresses": [],
         }
 

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# A stand-in for the module _ztplane, whose tables are dicts: what the tests of the plane's Python side
-# look into. Two members of a private network on the simulated wire, one of them with such a plane.
+# A stand-in for the module _ztplane, whose tables are dicts: what the tests of the plane's Python
+# side look into. Two members of a private network on the simulated wire, one of them with such a
+# plane.
 
 from test_join import _authorize, _joined
 from zt import mac as macs

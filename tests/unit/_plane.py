@@ -7,7 +7,7 @@
 import ctypes
 import os
 import subprocess
-from ctypes import Structure, byref, c_int, c_int16, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64
+from ctypes import Structure, byref, c_int16, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64
 
 from zt import mac
 
@@ -170,7 +170,7 @@ def credentials(tags=(), capabilities=(), things=()):
 
 def load(path):
     lib = ctypes.CDLL(path)
-    p, b, u32, i = ctypes.c_void_p, ctypes.c_char_p, c_uint32, c_int
+    p, b, u32, i = ctypes.c_void_p, ctypes.c_char_p, c_uint32, ctypes.c_int
     signatures = {
         "zt_plane_size": (c_size_t, p),
         "zt_plane_sizes": (None, p, p),

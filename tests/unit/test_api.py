@@ -20,13 +20,19 @@ TOKEN = "a1" * 12
 class Port:
     port = 9993
 
+    def __init__(self, node):
+        self.node = node
+
+    def networks(self):
+        return self.node.networks()
+
 
 class FakeHost:
     def __init__(self):
         self.node = FakeNode()
         self.store = MemoryStore()
         self.conf = LocalConf()
-        self.driver = Port()
+        self.driver = Port(self.node)
         self.home = "/home/of/test"
         self.controller = None
         self.running = False
@@ -63,6 +69,10 @@ class Writer:
     def __init__(self):
         self.data = b""
         self.closed = False
+        self.transport = self.s = self  # what the two interpreters' streams are made of
+
+    def abort(self):
+        self.closed = True
 
     def get_extra_info(self, name):
         return ("127.0.0.1", 5)
@@ -222,7 +232,7 @@ def test_peers():
 
 def test_settings_are_merged_checked_and_written():
     host = FakeHost()
-    host.conf.raw = {"settings": {"primaryPort": 1}, "physical": {}}
+    host.store.put("local.conf", b'{"settings": {"primaryPort": 1}, "physical": {}}')
     assert ask(host, "POST", "/config/settings", {"bind": ["10.0.0.1"]}) == (200, {})
     kept = jsontext.loads(host.store.get("local.conf"))
     assert kept == {"settings": {"primaryPort": 1, "bind": ["10.0.0.1"]}, "physical": {}}

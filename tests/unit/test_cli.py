@@ -7,6 +7,8 @@
 
 import json
 import os
+import shutil
+import tempfile
 
 from _cli import NWID, PROGRAMS, TOP, everywhere, fails, make_world, zt
 
@@ -17,7 +19,8 @@ def test_version_and_help_everywhere():
             [], ["id", "new"], ["id", "show"], ["id", "check"], ["planet", "new"], ["run"],
             ["exec"], ["status"], ["peers"], ["networks"], ["join"], ["leave"], ["network", "new"],
             ["network", "set"], ["network", "list"], ["member", "list"], ["member", "authorize"],
-            ["member", "deauthorize"], ["ping"], ["nc"], ["perf", "server"], ["perf", "client"],
+            ["member", "deauthorize"], ["rules", "explain"], ["rules", "check"], ["ping"], ["nc"],
+            ["perf", "server"], ["perf", "client"],
         ]  # fmt: skip
         for command in commands:
             assert zt(program, *command, "--version") == (0, "microzt 0.1.0\n", "")
@@ -112,10 +115,14 @@ def test_a_bad_planet_is_named_and_not_taken():
             fails(program, "run", "--home", folder + "/h", "--planet", path, words=(path, word))
         assert not os.path.exists(folder + "/h")
         os.mkdir(folder + "/torn")
-        with open(folder + "/torn/planet", "wb") as f:
-            f.write(good[:50])
         # Never fall back to the planet of the internet.
-        fails(program, "run", "--home", folder + "/torn", words=("torn/planet", "cut short"))
+        for data, word in (
+            (good[:50], "cut short"),
+            (good[:100] + bytes([good[100] ^ 1]) + good[101:], "wrong signature"),
+        ):
+            with open(folder + "/torn/planet", "wb") as f:
+                f.write(data)
+            fails(program, "run", "--home", folder + "/torn", words=("torn/planet", word))
 
     everywhere(check)
 
@@ -182,6 +189,68 @@ def test_commands_that_need_the_stack_say_so_without_one():
         ["perf", "client", "10.0.0.1"], ["exec", "x.py"],
     ):  # fmt: skip
         fails(program, *args, words=("network stack",))
+
+
+def test_a_port_that_cannot_be_is_refused_before_a_node_is_up():
+    for program in PROGRAMS[1:]:
+        for args in (
+            ["perf", "server", "--listen", "99999"], ["perf", "server", "--listen", "0"],
+            ["perf", "client", "10.0.0.1", "x"], ["nc", "10.0.0.1", "65536"], ["nc", "-l", "0"],
+        ):  # fmt: skip
+            fails(program, *args, words=("is not a port",))
+        fails(program, "nc", "80", status=2, words=("HOST PORT",))
+        fails(program, "nc", "-l", "10.0.0.1", "80", status=2, words=("HOST PORT",))
+
+
+def test_a_script_that_fails_shows_its_own_lines_only():
+    for program in PROGRAMS[1:]:
+        folder = tempfile.mkdtemp(prefix="zt-test-")
+        try:
+            planet, port = make_world(program, folder)
+            script = folder + "/app.py"
+            for source, word in (
+                ("def f():\n    1 / 0\n\n\nf()\n", "ZeroDivisionError"),
+                ("import nothing_of_that_name\n", "ImportError"),
+                ("a b\n", "SyntaxError"),
+            ):
+                with open(script, "w") as f:
+                    f.write(source)
+                code, _, err = zt(
+                    program, "exec", "--home", folder + "/root", "--planet", planet, "--port",
+                    str(port), "--allow-loopback", script,
+                )  # fmt: skip
+                assert code == 1, err
+                lines = err.strip().split("\n")
+                assert lines[0].startswith("Traceback"), err
+                assert script in lines[1] and lines[-1].startswith(word), err
+                assert "zt/" not in err, err
+            with open(script, "w") as f:
+                f.write("import sys\nsys.exit(7)\n")
+            code, _, err = zt(
+                program, "exec", "--home", folder + "/root", "--allow-loopback", "--port", "0",
+                script,
+            )  # fmt: skip
+            assert (code, err) == (7, "")
+        finally:
+            shutil.rmtree(folder)
+
+
+def test_what_others_named_does_not_drive_the_terminal():
+    def check(program, folder):
+        name = folder + "/\x1b[31mred\x07\n\x9b0m"
+        for args in (["id", "check", name], ["exec", name], ["run", "--planet", name]):
+            _, out, err = zt(program, *args, "--home", folder + "/h")
+            assert err.startswith("zt: ") and err.count("\n") == 1, err
+            assert not [c for c in err[:-1] if c < " " or "\x7f" <= c <= "\x9f"], err
+
+    everywhere(check)
+
+
+def test_an_endless_file_is_refused():
+    def check(program, folder):
+        fails(program, "id", "check", "/dev/zero", words=("too large",))
+
+    everywhere(check)
 
 
 def test_the_page_names_every_command_and_option():

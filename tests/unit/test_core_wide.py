@@ -214,6 +214,31 @@ def test_extreme_sums(reference, wide):
                 assert core.poly1305(data, 0, b"\xff" * 32) == want
 
 
+def test_carries_out_of_the_fourth_word(reference, wide):
+    # The last block is chosen so that the reduced sum lies about a multiple of 2^128: limbs that
+    # are put together again then carry all the way up. The block after shows whether it was kept.
+    p = 2**130 - 5
+    count = 0
+    for number in (16, 17, 20, 40):
+        for r in (0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF, 0x0A1B2C3C04D5E6F40102030C0506070B):
+            key = r.to_bytes(16, "little") + bytes(16)
+            body = TEXT[: 16 * (number - 1)]
+            total = 0
+            for i in range(number - 1):
+                block = int.from_bytes(body[16 * i : 16 * i + 16], "little") + 2**128
+                total = (total + block) * r % p
+            for target in [j * 2**128 + small for j in range(5) for small in range(-30, 40)]:
+                last = (target * pow(r, -1, p) - total - 2**128) % p
+                if last >= 2**128:
+                    continue
+                data = body + last.to_bytes(16, "little") + TEXT[:16]
+                want = reference.poly1305(data, 0, key)
+                for core in wide:
+                    assert core.poly1305(data, 0, key) == want
+                count += 1
+    assert count > 200
+
+
 def test_other_keys(reference, wide):
     @MANY
     @given(

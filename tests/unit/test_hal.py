@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 
-from zt import hal
+from zt import hal, osutil
 
 V4 = bytes([127, 0, 0, 1])
 V6 = bytes(15) + b"\x01"
@@ -23,10 +23,14 @@ def raised(kind, f, *args):
     raise AssertionError("nothing raised")
 
 
-def folder():
-    path = "/tmp/zt-test-hal-%s" % hal.random(8).hex()
+def with_folder(test):
+    """Run test(path) on a fresh folder that is removed afterwards."""
+    path = osutil.temp_path(hal.random)
     hal.mkdir(path, 0o700)
-    return path
+    try:
+        test(path)
+    finally:
+        osutil.rmtree(path)
 
 
 def receive(wire, buf=BUF):
@@ -194,38 +198,45 @@ def test_a_failing_pump_does_not_fail_the_waiter():
 
 
 def test_save_replaces_the_file_and_sets_its_mode():
-    where = folder()
-    path = where + "/secret"
-    for content in (b"", b"first", b"x" * 100000, bytearray(b"second")):
-        hal.save(path, content, 0o600)
-        with open(path, "rb") as f:
-            assert f.read() == content
-    assert mode(path) == 0o600
-    hal.save(path, b"open", 0o644)
-    assert mode(path) == 0o644
-    assert listing(where) == ["secret"]
+    def check(where):
+        path = where + "/secret"
+        for content in (b"", b"first", b"x" * 100000, bytearray(b"second")):
+            hal.save(path, content, 0o600)
+            with open(path, "rb") as f:
+                assert f.read() == content
+        assert mode(path) == 0o600
+        hal.save(path, b"open", 0o644)
+        assert mode(path) == 0o644
+        assert listing(where) == ["secret"]
+
+    with_folder(check)
 
 
 def test_a_save_that_fails_leaves_what_was_there():
-    where = folder()
-    path = where + "/kept"
-    hal.save(path, b"old", 0o600)
-    assert raised(OSError, hal.save, where + "/none/x", b"new", 0o600).errno == errno.ENOENT
-    # A folder in its place cannot be replaced by a file.
-    hal.mkdir(where + "/folder", 0o700)
-    raised(OSError, hal.save, where + "/folder", b"new", 0o600)
-    with open(path, "rb") as f:
-        assert f.read() == b"old"
-    assert listing(where) == ["folder", "kept"]
+    def check(where):
+        path = where + "/kept"
+        hal.save(path, b"old", 0o600)
+        assert raised(OSError, hal.save, where + "/none/x", b"new", 0o600).errno == errno.ENOENT
+        # A folder in its place cannot be replaced by a file.
+        hal.mkdir(where + "/folder", 0o700)
+        raised(OSError, hal.save, where + "/folder", b"new", 0o600)
+        with open(path, "rb") as f:
+            assert f.read() == b"old"
+        assert listing(where) == ["folder", "kept"]
+
+    with_folder(check)
 
 
 def test_a_lock_is_held_once():
-    path = folder() + "/lock"
-    held = hal.lock(path)
-    assert raised(OSError, hal.lock, path).errno == errno.EAGAIN
-    hal.unlock(held)
-    hal.unlock(hal.lock(path))
-    assert raised(OSError, hal.lock, path + "/none").errno == 20  # ENOTDIR
+    def check(where):
+        path = where + "/lock"
+        held = hal.lock(path)
+        assert raised(OSError, hal.lock, path).errno == errno.EAGAIN
+        hal.unlock(held)
+        hal.unlock(hal.lock(path))
+        assert raised(OSError, hal.lock, path + "/none").errno == 20  # ENOTDIR
+
+    with_folder(check)
 
 
 def test_interfaces_name_the_loopback():

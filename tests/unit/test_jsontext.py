@@ -68,3 +68,37 @@ def test_values_of_other_types_are_coerced():
 def test_hex_numbers_stop_at_the_first_other_character():
     for value, want in (("1f", 31), ("0x1F", 31), (" 10:2", 16), ("-1", -1), ("zz", 0)):
         assert jsontext.leading_int(value, 16) == want, value
+
+
+def test_fractions_are_short_and_the_same_everywhere():
+    for value, want in (
+        (0.058, "0.058"),
+        (1.0, "1.0"),
+        (-2.5, "-2.5"),
+        (0.1 + 0.2, "0.3"),
+        (12.345678912, "12.345679"),
+        (0.0, "0.0"),
+        (100.0, "100.0"),
+        (float("inf"), "null"),
+        (float("nan"), "null"),
+    ):
+        assert jsontext.dumps([value]) == "[%s]" % want, jsontext.dumps([value])
+
+
+def test_what_only_some_readers_take_is_refused():
+    long = b"9" * 5000
+    for bad in (b"NaN", b"[Infinity]", b'{"a":-Infinity}', long, b"[1." + b"0" * 500 + b"]"):
+        try:
+            jsontext.loads(bad)
+        except ValueError:
+            continue
+        assert False, bad[:40]
+    assert jsontext.loads(b'["' + b"9" * 5000 + b'"]') == ["9" * 5000]
+    assert jsontext.loads(b"1e999" + b" " * 9) is not None
+
+
+def test_no_character_of_a_text_drives_a_terminal():
+    for text in ("\x1b[31m", "\x07\r\n", "\x7f", "\x9b31m", "\u00e9\x80x"):
+        written = jsontext.dumps({text: text})
+        assert not [c for c in written if c < " " or "\x7f" <= c <= "\x9f"], written
+        assert json.loads(written) == {text: text}

@@ -4,11 +4,12 @@
 # pings.
 
 from _edge import FakeNetwork, FakeNode, Hal
-from zt import mac
+from zt import log, mac
 from zt._compat import hexs, unhex
 from zt.driver import Driver, Settings
 
 NWID = unhex("8056c2e21c000001")
+OTHER = unhex("8056c2e21c000002")
 ONE = bytes((10, 9, 0, 1))
 TWO = bytes((10, 9, 0, 2))
 SIX = b"\xfd\x00" + bytes(13) + b"\x09"
@@ -153,10 +154,116 @@ def test_an_interface_that_cannot_be_made_is_a_port_error():
     def full(mac, mtu):
         raise OSError(105, "full")
 
+    make_one = hal.nic_add
     hal.nic_add = full
+    net.on_port_error = lambda: driver.network(NWID, "status")  # as the network itself tells
     up(driver, net, (ONE, 24))
     assert net.port_error == 105
     assert told(driver, "address") == []
+    assert [e["status"] for e in told(driver, "network")] == ["PORT_ERROR"]
+    # It is told once, and over when an interface can be had again.
+    driver.network(NWID, "config")
+    assert len(told(driver, "network")) == 1
+    hal.nic_add = make_one
+    driver.network(NWID, "config")
+    assert net.port_error == 0
+    assert [e["status"] for e in told(driver, "network")] == ["PORT_ERROR", "OK"]
+    assert [e["ip"] for e in told(driver, "address")] == ["10.9.0.1/24"]
+
+
+def test_a_refusal_of_any_kind_is_a_port_error():
+    driver, hal, _, net = make()
+
+    def no(mac, mtu):
+        raise ValueError("bad argument")
+
+    hal.nic_add = no
+    up(driver, net, (ONE, 24))
+    assert net.port_error == 22
+
+
+def test_leaving_a_network_makes_room_for_one_that_waits():
+    driver, hal, node, net = make()
+    up(driver, net, (ONE, 24))
+
+    def full(mac, mtu):
+        raise OSError(105, "full")
+
+    make_one = hal.nic_add
+    hal.nic_add = full
+    other = node.joined[OTHER] = FakeNetwork(OTHER)
+    other.addresses = [(TWO, 24)]
+    driver.network(OTHER, "up")
+    assert other.port_error == 105
+    hal.nic_add = make_one
+    del node.joined[NWID]
+    driver.network(NWID, "down")
+    assert other.port_error == 0
+    assert told(driver, "address")[-1]["ip"] == "10.9.0.2/24"
+
+
+def test_a_second_ipv4_address_is_named_and_takes_over_when_the_first_goes():
+    driver, hal, _, net = make()
+    set_one = hal.nic_addr
+    lines = []
+    log.set_sink(lines.append)
+
+    def one_only(n, ip, bits, add):
+        have = [c for c in hal.calls if c[0] == "addr" and len(c[2]) == 4]
+        if add and len(ip) == 4 and len([c for c in have if c[4]]) > len(have) // 2:
+            raise OSError(105, "full")
+        set_one(n, ip, bits, add)
+
+    hal.nic_addr = one_only
+    up(driver, net, (ONE, 24), (TWO, 24), (SIX, 88))
+    assert [e["ip"] for e in told(driver, "address")] == ["10.9.0.1/24", "fd00::9/88"]
+    problem = "address 10.9.0.2/24 is not in use: a network has one IPv4 address here"
+    assert driver.nics.problems(NWID) == [problem]
+    driver.network(NWID, "config")
+    assert len([line for line in lines if problem in line]) == 1
+    assert (ONE, 24) in [(a[1], a[2]) for a in driver.nics.addresses()]
+    assert (TWO, 24) not in [(a[1], a[2]) for a in driver.nics.addresses()]
+    net.addresses = [(TWO, 24), (SIX, 88)]
+    driver.network(NWID, "config")
+    log.set_sink(None)
+    assert driver.nics.problems(NWID) == []
+    assert [(e["ip"], e["added"]) for e in told(driver, "address")[2:]] == [
+        ("10.9.0.1/24", False),
+        ("10.9.0.2/24", True),
+    ]
+
+
+def test_a_route_the_stack_does_not_take_is_named():
+    driver, hal, _, net = make()
+    real = hal.nic_route
+
+    def full(n, ip, bits, via, add):
+        raise OSError(105, "full")
+
+    hal.nic_route = full
+    net.routes = [(NET, 16, None, 0, 0)]
+    up(driver, net, (ONE, 24))
+    assert driver.nics.problems(NWID) == ["route 10.20.0.0/16 is not in use: ENOBUFS"]
+    hal.nic_route = real
+    driver.network(NWID, "config")
+    assert driver.nics.problems(NWID) == []
+    assert ("route", 3, NET, 16, None, True) in hal.calls
+
+
+def test_name_servers_are_those_of_one_network_and_go_with_it():
+    driver, hal, node, net = make()
+    net.dns = ("one.arpa", [ONE])
+    up(driver, net, (ONE, 24))
+    other = node.joined[OTHER] = FakeNetwork(OTHER)
+    other.dns = ("two.arpa", [TWO])
+    driver.network(OTHER, "up")
+    assert [c for c in hal.calls if c[0] == "dns"] == [("dns", "one.arpa", [ONE])]
+    del node.joined[NWID]
+    driver.network(NWID, "down")
+    assert hal.calls[-1] == ("dns", "two.arpa", [TWO])
+    del node.joined[OTHER]
+    driver.network(OTHER, "down")
+    assert hal.calls[-1] == ("dns", "", [])
 
 
 def test_a_ping_is_answered_by_its_own_number_only():

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The data plane of the unix port over real sockets and the stack in the process: a member that this file
-# plays (a UDP socket of the host) pings us and is answered without the interpreter.
+# The data plane of the unix port over real sockets and the stack in the process: a member that
+# this file plays (a UDP socket of the host) pings us and is answered without the interpreter.
 # micropython-only: CPython has neither.
 
 from zt import hal

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What Python puts into the data plane, takes out at once, renews and reads back, over a plane whose
-# tables are dicts. What the plane itself does with them is in test_plane*.py.
+# What Python puts into the data plane, takes out at once, renews and reads back, over a plane
+# whose tables are dicts. What the plane itself does with them is in test_plane*.py.
 
 from _fakeplane import IPV4, NEVER, World, authorize
 from zt import mac as macs

@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Several networks on one stack: which of them a packet leaves by, and that none of them reaches into
-# another, or outlives its leaving.
+# Several networks on one stack: which of them a packet leaves by, and that none of them reaches
+# into another, or outlives its leaving.
 # micropython-only: CPython has no stack of ours.
 
 from zt import hal
@@ -165,7 +165,7 @@ def test_what_a_network_sent_to_itself_is_freed_when_it_is_left():
 
 def test_what_waits_for_a_neighbour_is_freed_when_the_network_is_left():
     hal.set_pump(None)
-    for i in range(1000):
+    for _ in range(1000):
         n = hal.nic_add(MAC, 10000)
         hal.nic_addr(n, ip4("10.0.0.1"), 24, True)
         hal.nic_addr(n, b"\xfd\0" + bytes(13) + b"\x01", 64, True)
@@ -261,3 +261,33 @@ def test_the_packets_of_the_stack_have_a_bound_of_memory():
     hal.nic_addr(n, ip4("10.0.0.1"), 24, True)
     hal.ping_send(ip4("10.0.0.1"), 1, 1, bytes(9000))
     hal.nic_remove(n)
+
+
+def test_sockets_of_the_host_and_of_the_stack_are_waited_for_together():
+    import select
+    import socket
+
+    hal.set_pump(None)
+    p = select.poll()
+    host = []
+    ours = []
+    for i in range(40):  # the array of descriptors grows and moves several times
+        h = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        h.bind(socket.getaddrinfo("127.0.0.1", 0)[0][-1])
+        s = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM) if i % 4 == 0 else None
+        for x in (h, s) if i % 8 else (s, h):
+            if x is not None:
+                p.register(x, select.POLLIN)
+        host.append(h)
+        ours += [s] if s is not None else []
+    assert p.poll(0) == []
+    ours[3].bind(("127.0.0.1", 4000))
+    ours[4].sendto(b"x", ("127.0.0.1", 4000))
+    for h in host[10:]:
+        p.modify(h, select.POLLOUT)
+    ready = [e[0] for e in p.poll(50)]
+    assert ours[3] in ready and len(ready) == 31, len(ready)
+    for x in host + ours:
+        p.unregister(x)
+        x.close()
+    assert p.poll(0) == []

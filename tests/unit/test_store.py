@@ -190,3 +190,61 @@ def test_the_memory_store_behaves_the_same():
         assert store.keys(kind) == [key]
         store.set_aside(kind, key)
         assert store.get(kind, key) is None
+
+
+def test_what_a_process_left_that_died_while_it_saved_is_removed():
+    def check(home, store):
+        store.put("peer", b"x", ADDRESS)
+        left = ["identity.secret.123.tmp", "peers.d/1122334455.peer.7.tmp"]
+        kept = ["notes.tmp", "mine.5.tmp", "identity.secret.tmp", "peers.d/1122334455.peer"]
+        for name in left + kept[:3]:
+            hal.save(home + "/" + name, b"x", 0o600)
+        store.close()
+        again = FileStore(home, hal)
+        try:
+            assert again.keys("peer") == [ADDRESS]
+            assert [n for n in left if osutil.exists(home + "/" + n)] == []
+            assert [n for n in kept if not osutil.exists(home + "/" + n)] == []
+        finally:
+            again.close()
+
+    with_home(check)
+
+
+def test_secrets_that_others_may_read_are_named():
+    def check(home, store):
+        lines = []
+        log.set_sink(lines.append)
+        store.put("identity.secret", b"x")
+        store.put("authtoken", b"x")
+        store.warn_of_modes()
+        assert lines == []
+        hal.save(home + "/authtoken.secret", b"x", 0o644)
+        store.warn_of_modes()
+        assert len(lines) == 1 and "authtoken.secret: mode 0644" in lines[0]
+
+    with_home(check)
+
+
+def test_a_link_in_place_of_a_file_is_replaced_and_what_it_points_to_left_alone():
+    def check(home, store):
+        if not hasattr(os, "symlink"):
+            return  # MicroPython's os makes none
+        with open(home + "/victim", "w") as f:
+            f.write("precious")
+        os.symlink("victim", home + "/planet")
+        os.symlink("victim", "%s/authtoken.secret.%d.tmp" % (home, os.getpid()))
+        store.put("planet", b"new")
+        store.put("authtoken", b"secret")
+        assert osutil.read_file(home + "/victim") == b"precious"
+        assert osutil.read_file(home + "/planet") == b"new"
+        assert not os.path.islink(home + "/authtoken.secret")
+        os.remove(home + "/microzt.lock")
+        os.symlink("victim", home + "/microzt.lock")
+        try:
+            hal.lock(home + "/microzt.lock")
+        except OSError:
+            return
+        raise AssertionError("followed")
+
+    with_home(check)

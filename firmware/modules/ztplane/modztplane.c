@@ -196,7 +196,7 @@ static mp_obj_t network_set(size_t n_args, const mp_obj_t *args) {
     mp_get_buffer_raise(args[5], &rules, MP_BUFFER_READ);
     mp_get_buffer_raise(args[6], &credentials, MP_BUFFER_READ);
     int index = zt_plane_network_set(need(), &net, rules.buf, rules.len, credentials.buf, credentials.len);
-    network_of[nic] = (int16_t)index;
+    network_of[(size_t)nic % NICS] = (int16_t)index;
     return MP_OBJ_NEW_SMALL_INT(index);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(network_set_obj, 7, 7, network_set);

@@ -6,6 +6,7 @@
 // asyncio waits in select.poll(), so it sleeps soundly too.
 
 #include <poll.h>
+#include <string.h>
 
 #include "py/runtime.h"
 #include "py/mphal.h"
@@ -36,9 +37,34 @@ static void pump(mp_uint_t timeout) {
     ((void)(t), pump(timeout), \
     zt_wait_poll(fds, n, poll_set_poll_once(poll_set, NULL) != 0 ? 0 : time_left(timeout, start_ticks)))
 
+// Upstream grows its array of descriptors and, when it had to move, makes new pointers into it of the
+// old ones: also of the null pointers of objects without a descriptor. Ours makes them of the others.
+static struct pollfd *grow(void *poll_set_in, size_t n);
+
+#undef m_renew_maybe
+#define m_renew_maybe(type, ptr, old, new, move) grow(poll_set, new)
+
 #include "extmod/modselect.c"
 
 #undef poll
+
+static struct pollfd *grow(void *poll_set_in, size_t n) {
+    poll_set_t *set = poll_set_in;
+    struct pollfd *fds = m_new(struct pollfd, n);
+    if (set->alloc != 0) {
+        memcpy(fds, set->pollfds, set->alloc * sizeof(*fds));
+    }
+    for (size_t i = 0; i < set->map.alloc; i++) {
+        if (mp_map_slot_is_filled(&set->map, i) && set->map.table[i].value != MP_OBJ_NULL) {
+            poll_obj_t *o = MP_OBJ_TO_PTR(set->map.table[i].value);
+            if (o->pollfd != NULL) {
+                o->pollfd = fds + (o->pollfd - set->pollfds);
+            }
+        }
+    }
+    m_del(struct pollfd, set->pollfds, set->alloc);
+    return fds;
+}
 
 static mp_obj_t poller(void) {
     return select_poll();
