@@ -55,6 +55,7 @@ class Plane:
         self.members = {}  # (nwid, address) -> _Entry
         self.peers = {}  # address -> _Entry, with slots, way, via
         self.groups = set()  # keys of multicast.py
+        self._refused = {}  # nwid -> generation of a configuration the plane has no room for
         self._buf = bytearray(10240)
         self._mv = memoryview(self._buf)
         self._meta = bytearray(40)
@@ -115,6 +116,8 @@ class Plane:
             card = self.driver.nics.by_nwid.get(net.nwid)
             if net.config is None or net.cut or card is None or card.n is None:
                 return -1
+            if self._refused.get(net.nwid) == net.generation:
+                return -1
             index = self.c.network_set(
                 net.nwid,
                 card.n,
@@ -124,9 +127,11 @@ class Plane:
                 net.config.rules,
                 self.sync.own_credentials(net),
             )
-            if index >= 0:
-                self.networks[net.nwid] = index
-                self.sync.begin(net.nwid)
+            if index < 0:
+                self._refused[net.nwid] = net.generation
+                return -1
+            self.networks[net.nwid] = index
+            self.sync.begin(net.nwid)
         return index
 
     def _fit_member(self, now, net, m):

@@ -83,7 +83,7 @@ static void read_place(zt_plane_path_t *path, const uint8_t *p) {
 
 // ---- begin and end
 
-static void end(void) {
+void zt_plane_end(void) {
     if (zt_plane != NULL) {
         zt_port_flush();
         zt_plane_wipe(zt_plane);
@@ -116,7 +116,7 @@ static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_i
         .event_bytes = get_u32(items[7]),
         .rules_bytes = get_u32(items[8]),
     };
-    end();
+    zt_plane_end();
     size_t memory_n = zt_plane_size(&l);
     memory = memory_n != 0 ? malloc(memory_n) : NULL;
     if (memory == NULL) {
@@ -137,14 +137,14 @@ static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_i
 static MP_DEFINE_CONST_FUN_OBJ_3(start_obj, start);
 
 static mp_obj_t stop(void) {
-    end();
+    zt_plane_end();
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(stop_obj, stop);
 
 // After a reset of the interpreter nothing of the last run may go on.
 static mp_obj_t init(void) {
-    end();
+    zt_plane_end();
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(init_obj, init);

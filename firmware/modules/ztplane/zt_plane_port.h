@@ -40,6 +40,8 @@ extern zt_io_counters_t zt_io_counters;
 
 // ---- from the module
 
+// No plane any more.
+void zt_plane_end(void);
 // Events wait.
 bool zt_plane_pending(void);
 // A frame that an interface wants sent; false if the plane does not know the interface.

@@ -21,6 +21,7 @@ uint32_t zt_port_now(void) {
 // let go, its Python objects are gone.
 static mp_obj_t hal_init(void) {
     MP_STATE_VM(zt_pump) = MP_OBJ_NULL;
+    zt_plane_end();
     zt_wire_reset();
     zt_wait_init();
     zt_netif_init();

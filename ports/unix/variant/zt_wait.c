@@ -343,6 +343,9 @@ static mp_obj_t wait(mp_obj_t ms_in) {
             zt_wait_pump();
             return mp_const_none;
         }
+        if (zt_plane_pending() && MP_STATE_VM(zt_pump) == MP_OBJ_NULL) {
+            return mp_const_none; // the caller is who processes events
+        }
         if (left == 0) {
             return mp_const_none;
         }
