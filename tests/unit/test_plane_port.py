@@ -314,3 +314,32 @@ def test_a_burst_beyond_the_blocks_is_copied_and_none_is_lost():
     s.close()
     w.known()
     w.close()
+
+
+def test_credentials_as_python_packs_them_are_taken_and_judged():
+    from zt import planesync
+    from zt.credential import Ownership
+
+    coo = Ownership(NWID, bytes(8), 1, [(2, IP_B + bytes(12)), (1, MAC_B + bytes(10))], B)
+
+    class Capability:
+        rules = b"\x01\x00"
+
+    packed = planesync.pack_credentials({7: 1, 3: 2}, [Capability], [coo])
+    w = World().known()
+    # Drop what comes from a member whose tag 7 is not 5 (match 49, the sender's tag, inverted).
+    rules = b"\xb1\x08" + b"\0\0\0\7" + b"\0\0\0\5" + b"\0\0" + b"\x01\x00"
+    w.index = _ztplane.network_set(NWID, w.nic, 0, 0, 0, rules, packed)
+    assert w.index >= 0
+    n = array("Q", [0] * 10)
+    for value, taken in ((1, 0), (5, 1)):
+        assert _ztplane.network_stats(w.index, n)
+        before = n[0]
+        own = planesync.pack_credentials({7: value, 3: 2}, [], [coo])
+        assert _ztplane.member_set(w.index, B, BOTH, 6000, own)
+        w.send(w.frame(0x0800, echo(10)))
+        hal.wait(20)
+        assert _ztplane.network_stats(w.index, n)
+        assert n[0] - before == taken, value
+    assert not _ztplane.member_set(w.index, B, BOTH, 6000, packed[:-1]), "cut short"
+    w.close()
