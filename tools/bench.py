@@ -175,6 +175,7 @@ def start_rows(world, runs):
         ok.append(node.wait("network", status="OK")["seconds"])
         ours_mb = rss_mb(child_of(node.process.pid))
         node.stop()
+        time.sleep(1.2)  # a controller answers one request of a member per second
     note("libzt's start ...")
     peer_online, peer_ok = libzt_start(world, Libzt)
     cmd = "./zt run --json --home H --planet P --join NWID"

@@ -22,6 +22,7 @@ _BUFFER = 1 << 20
 _AFTER_ERROR_MS = 250
 
 _wires = {}
+_watched = []
 _next = 0
 _epoll = select.epoll()
 _kick_read, _kick_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -151,8 +152,19 @@ def wire_send(handle, ip, port, buf, n, ttl):
 
 
 def fds():
-    """The descriptors of the wires, for an event loop that waits by itself."""
-    return [w.sock.fileno() for w in _wires.values()]
+    """The descriptors that end a wait, for an event loop that waits by itself."""
+    return [w.sock.fileno() for w in _wires.values()] + _watched
+
+
+def watch(fd):
+    """From now on `fd`, when readable, ends a wait as a wire does. unwatch() before it closes."""
+    _epoll.register(fd, select.EPOLLIN)
+    _watched.append(fd)
+
+
+def unwatch(fd):
+    _epoll.unregister(fd)
+    _watched.remove(fd)
 
 
 # ---- waiting ----

@@ -6,6 +6,7 @@
 import asyncio
 
 from . import aio, hal, jsontext
+from .args import FLAG
 from .cli import Command
 from .options import NODE, open_host
 from .osutil import EADDRINUSE, Failure, err, errtext, out
@@ -111,6 +112,10 @@ def run(args):
     printer.show({"event": "stopped", "t": host.driver.uptime()})
 
 
+_TAP = (("--tap",), FLAG, "", "networks are TAP devices of the host (Linux, CAP_NET_ADMIN)")
+
 COMMANDS = {
-    ("run",): Command(run, "", "Run a node in the foreground until SIGINT or SIGTERM.", NODE),
+    ("run",): Command(
+        run, "", "Run a node in the foreground until SIGINT or SIGTERM.", NODE + (_TAP,)
+    ),
 }

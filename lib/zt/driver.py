@@ -32,6 +32,7 @@ class Settings:
         self.bind = []
         self.blacklist = []
         self.allow_loopback = False
+        self.tap = None  # a tap.TapStack in the place of the stack in the process
 
 
 class Driver:

@@ -81,6 +81,7 @@ class Host:
         allow_loopback=False,
         profile="unix",
         progress=None,
+        tap=False,
     ):
         self.started = ticks_ms()
         self.temporary = home is None
@@ -92,8 +93,9 @@ class Host:
         self.running = False  # the HTTP API has written zerotier-one.port
         nwids = [network_id(n) for n in join]
         planet_data = load_planet(planet) if planet else None
+        stack = self._tap() if tap else None
         try:
-            self._open(port, planet_data, allow_loopback, profile, progress)
+            self._open(port, planet_data, allow_loopback, profile, progress, stack)
             if controller:
                 self._add_controller()
             for nwid in self.store.keys("network") + nwids:
@@ -108,7 +110,13 @@ class Host:
             self.close()
             raise
 
-    def _open(self, port, planet_data, allow_loopback, profile, progress):
+    def _tap(self):
+        from . import tap
+
+        tap.check()
+        return tap.TapStack(hal)
+
+    def _open(self, port, planet_data, allow_loopback, profile, progress, stack):
         self.store = FileStore(self.home, hal)
         try:
             self.conf = localconf.load(self.store)
@@ -125,6 +133,7 @@ class Host:
         settings.bind = self.conf.bind
         settings.blacklist = self.conf.blacklist
         settings.allow_loopback = allow_loopback
+        settings.tap = stack
         self.driver = Driver(hal, settings, self.started)
         self.driver.open()
         try:

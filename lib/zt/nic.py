@@ -45,7 +45,8 @@ class NICs:
 
     def __init__(self, driver):
         self._driver = driver
-        self._hal = driver.hal
+        self._tap = driver.settings.tap
+        self._hal = driver.hal if self._tap is None else self._tap
         self.stack = self._hal.HAS_STACK
         self.by_nwid = {}
         self._by_n = {}
@@ -58,10 +59,12 @@ class NICs:
         self._meta = bytearray(8)
         self._pings = {}
         self._seq = 0
-        self._ident = u16(self._hal.random(2), 0)
+        self._ident = u16(driver.hal.random(2), 0)
         self._pong = bytearray(len(_PAYLOAD))
         self.watch = None  # an IP whose sender we want to know (ping), then its MAC
         self.watched_mac = None
+        if self._tap is not None:
+            self._tap.attach(driver, self._lost)
 
     def changed(self, nwid, what):
         """The node's `network` callback."""
@@ -103,7 +106,7 @@ class NICs:
     def _plug_in(self, card, network):
         """An interface for the network; the status PORT_ERROR while there is none to be had."""
         try:
-            card.n = self._hal.nic_add(network.mac, network.mtu)
+            card.n = self._add(card.nwid, network)
         except (OSError, ValueError) as e:
             number = e.errno if isinstance(e, OSError) else _EINVAL
             if network.port_error != number:
@@ -113,7 +116,6 @@ class NICs:
             return False
         card.mtu = network.mtu
         self._by_n[card.n] = card.nwid
-        network.device = "zt%d" % card.n
         if network.port_error:
             network.set_port_error(0)
         return True
@@ -135,6 +137,25 @@ class NICs:
             self._dns = dns
             if self.stack:
                 self._hal.nic_dns(dns[0] if dns else "", list(dns[1]) if dns else [])
+
+    def _add(self, nwid, network):
+        if self._tap is None:
+            n = self._hal.nic_add(network.mac, network.mtu)
+            network.device = "zt%d" % n
+        else:
+            n = self._tap.nic_add(network.mac, network.mtu, nwid)
+            network.device = self._tap.nic_name(n)
+        return n
+
+    def _lost(self, n):
+        """Somebody deleted the host's device: make it anew, or show the network's error."""
+        nwid = self._by_n.pop(n)
+        card = self.by_nwid[nwid]
+        card.n = None
+        card.addresses = []
+        card.routes = []
+        card.refused = {}
+        self.changed(nwid, "status")
 
     def _sync_addresses(self, card, wanted):
         wanted = [(bytes(ip), bits) for ip, bits in wanted]
@@ -162,7 +183,11 @@ class NICs:
                 self._hal.nic_addr(card.n, ip, bits, add)
             except OSError as e:
                 if add:
-                    if len(ip) == 4 and [a for a in card.addresses if len(a[0]) == 4]:
+                    if (
+                        self._tap is None
+                        and len(ip) == 4
+                        and [a for a in card.addresses if len(a[0]) == 4]
+                    ):
                         return "a network has one IPv4 address here"
                     return errtext(e)
                 log.warn("nic", "%s: %s" % (text, errtext(e)))
@@ -347,7 +372,7 @@ class NICs:
             for net, bits in card.addresses:
                 if len(net) == len(ip) and inet.in_net(ip, net, bits):
                     return True
-        return False
+        return self._tap is not None and self._tap.routed(ip)
 
     def problems(self, nwid):
         """What this network was given and does not have here, as texts."""

@@ -32,4 +32,5 @@ def open_host(args):
         args.allow_loopback,
         profile,
         progress_on_terminal(),
+        getattr(args, "tap", False),
     )

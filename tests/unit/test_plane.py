@@ -211,6 +211,34 @@ def _multicast(flags=0, gather=b"", src=b"", dst=GROUP, payload=b"data"):
     return seal(VERB_MULTICAST_FRAME, head + payload)
 
 
+def test_the_first_octet_of_a_mac_follows_the_network(lib):
+    for last in (0, 1, 2, 0x50, 0x52, 0x53, 0xFF):
+        nwid = NWID[:7] + bytes((last,))
+        p = plane(lib)
+        index = p.network(nwid)
+        assert p.member(index, B) == 0
+        assert p.rx(seal(VERB_FRAME, nwid + b"\x08\0x"), *AT_B) == DONE
+        head = mac.from_address(A, nwid) + mac.from_address(B, nwid) + b"\x08\0"
+        assert p.delivered[0][1] == head + b"x"
+        head = mac.from_address(B, nwid) + mac.from_address(A, nwid) + b"\x08\0"
+        assert p.tx(index, head) == DONE
+
+
+def test_with_ndp_emulation_an_address_that_names_its_owner_is_the_owners(lib):
+    known = b"\x29\x08\x10" + bytes(7) + b"\1\0"  # the sender's IP is certified: accept
+    for ip, flag in (
+        (mac.sixplane(NWID, B), _plane.NET_SIXPLANE),
+        (mac.rfc4193(NWID, B), _plane.NET_RFC4193),
+    ):
+        packet6 = seal(VERB_FRAME, NWID + b"\x86\xdd" + bytes(8) + ip + bytes(16) + b"data")
+        for flags in range(16):
+            p = plane(lib)
+            install(p, known, flags=flags, config_flags=4)
+            assert p.rx(packet6, *AT_B) == (DONE if flags & flag else DROPPED)
+        install(p, known, flags=flag, config_flags=0)
+        assert p.rx(packet6, *AT_B) == DROPPED
+
+
 def test_multicast_frames(lib):
     p = plane(lib)
     expected = (3, frame(GROUP, MAC[B], IPV4, b"data"), True)

@@ -39,6 +39,16 @@ def test_doubled_pieces_are_ignored(lib):
     assert p.delivered == [(3, expected, False)]
 
 
+def test_of_contradicting_totals_the_last_one_counts(lib):
+    p = plane(lib)
+    (a, b, c), expected = long_one(2900)
+    wrong = b[:14] + b"\x71" + b[15:]
+    assert [p.rx(x, *AT_B) for x in (a, wrong, c)] == [KEPT, KEPT, DONE]
+    (a, b, c), expected = long_one(2900)
+    wrong = c[:14] + b"\x22" + c[15:]  # the third of two: never complete
+    assert [p.rx(x, *AT_B) for x in (a, b, wrong, c)] == [KEPT, KEPT, KEPT, DONE]
+
+
 def test_the_source_is_that_of_the_head(lib):
     p = plane(lib)
     (a, b, c), _ = long_one(2900)

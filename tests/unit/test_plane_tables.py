@@ -116,8 +116,9 @@ def _expiry(lib, start):
     def tick(ms):
         p.now = (start + ms) & 0xFFFFFFFF
 
-    tick(TTL - 1)
-    assert p.rx(from_b(), *AT_B) == p.tx(0, to_b()) == p.tx(0, news) == DONE
+    for ms in (0, 1, 2000, 4000, TTL - 1):
+        tick(ms)
+        assert p.rx(from_b(), *AT_B) == p.tx(0, to_b()) == p.tx(0, news) == DONE
     tick(TTL)
     assert p.rx(from_b(), *AT_B) == p.tx(0, to_b()) == p.tx(0, news) == EVENT
     assert p.peer_stats(B) is None and p.member_stats(0, B) is None
@@ -293,6 +294,27 @@ def test_a_table_full_of_entries_finds_each_and_none_else(lib):
     for i in range(2 * 8 * 256):
         address = bytes((i >> 11, 0, 0, i >> 8 & 7, i & 255))
         assert (p.peer_stats(address) is not None) == (address in there)
+
+
+def _bucket(address, mask):
+    """The hash of zt_plane_table.c, seed zero."""
+    key = address + bytes(7)
+    h = 0
+    for i in range(0, 12, 4):
+        h = (h ^ int.from_bytes(key[i : i + 4], "little")) * 0x9E3779B1 & 0xFFFFFFFF
+        h ^= h >> 15
+    h = h * 0x85EBCA77 & 0xFFFFFFFF
+    return (h ^ h >> 13) & mask
+
+
+def test_a_chain_has_eight_links_at_most(lib):
+    p = Plane(lib, A, bytes(16), peers=64)
+    addresses = [i.to_bytes(5, "big") for i in range(1, 2000)]
+    same = [a for a in addresses if _bucket(a, 63) == 17]
+    assert [p.peer(a, KEY_B) for a in same[:10]] == [0] * 8 + [-1] * 2
+    assert p.peer_del(same[3]) == 0 and p.peer(same[9], KEY_B) == 0
+    other = [a for a in addresses if _bucket(a, 63) == 18]
+    assert p.peer(other[0], KEY_B) == 0
 
 
 def test_ages_do_not_wrap(lib):

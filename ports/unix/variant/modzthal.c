@@ -43,6 +43,8 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_interfaces), MP_ROM_PTR(&zt_interfaces_obj) },
     { MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&zt_wait_obj) },
     { MP_ROM_QSTR(MP_QSTR_kick), MP_ROM_PTR(&zt_kick_obj) },
+    { MP_ROM_QSTR(MP_QSTR_watch), MP_ROM_PTR(&zt_watch_obj) },
+    { MP_ROM_QSTR(MP_QSTR_unwatch), MP_ROM_PTR(&zt_unwatch_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_pump), MP_ROM_PTR(&zt_set_pump_obj) },
     { MP_ROM_QSTR(MP_QSTR_sigterm_as_interrupt), MP_ROM_PTR(&zt_sigterm_obj) },
     { MP_ROM_QSTR(MP_QSTR_save), MP_ROM_PTR(&zt_save_obj) },

@@ -33,6 +33,8 @@ bool zt_wait_woken(void);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_set_pump_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_wait_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_kick_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_watch_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_unwatch_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_sigterm_obj);
 
 // ---- zt_wire.c ----

@@ -359,3 +359,20 @@ static mp_obj_t kick(void) {
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_0(zt_kick_obj, kick);
+
+// watch(fd), unwatch(fd): a descriptor of Python's that ends a wait as a wire does.
+static mp_obj_t watch(mp_obj_t fd) {
+    zt_wait_init();
+    int err = zt_wait_add((int)mp_obj_get_int(fd));
+    if (err != 0) {
+        mp_raise_OSError(err);
+    }
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_1(zt_watch_obj, watch);
+
+static mp_obj_t unwatch(mp_obj_t fd) {
+    epoll_ctl(epoll_fd, EPOLL_CTL_DEL, (int)mp_obj_get_int(fd), NULL);
+    return mp_const_none;
+}
+MP_DEFINE_CONST_FUN_OBJ_1(zt_unwatch_obj, unwatch);

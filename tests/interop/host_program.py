@@ -1,0 +1,85 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# A program of the host that knows nothing of ZeroTier: plain sockets over whatever the kernel
+# routes. The same bytes as the commands of libzt_node.py, so that either may be at the other end.
+#
+# usage: host_program.py listen IP PORT N         accept; receive N bytes "up", send N "down"
+#        host_program.py connect IP PORT N        the other end of it
+#        host_program.py join GROUP IP PORT       take one datagram of an IPv4 multicast group
+#        host_program.py shout GROUP IP PORT      send it, for 30 s at most
+
+import socket
+import sys
+import time
+
+from libzt_node import pattern
+
+TIMEOUT_S = 60
+
+
+def family(ip):
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
+
+
+def receive(s, seed, n):
+    got = b""
+    while len(got) < n:
+        data = s.recv(65536)
+        if not data:
+            break
+        got += data
+    assert got == pattern(seed, n), "%d bytes of %d, or others" % (len(got), n)
+
+
+def finish(s):
+    # Who ends second reads the other's end, so that nothing under way is lost.
+    s.shutdown(socket.SHUT_WR)
+    s.settimeout(5)
+    try:
+        while s.recv(4096):
+            pass
+    except OSError:
+        pass
+    s.close()
+
+
+def listen(ip, port, n):
+    with socket.create_server((ip, port), family=family(ip)) as server:
+        print("listening", flush=True)
+        server.settimeout(TIMEOUT_S)
+        s = server.accept()[0]
+    s.settimeout(TIMEOUT_S)
+    receive(s, "up", n)
+    s.sendall(pattern("down", n))
+    finish(s)
+
+
+def connect(ip, port, n):
+    s = socket.create_connection((ip, port), TIMEOUT_S)
+    s.sendall(pattern("up", n))
+    receive(s, "down", n)
+    finish(s)
+
+
+def join(group, ip, port):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((group, port))
+    s.setsockopt(
+        socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(ip)
+    )
+    print("listening", flush=True)
+    s.settimeout(TIMEOUT_S)
+    assert s.recv(100) == b"shout"
+
+
+def shout(group, ip, port):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(ip))
+    for _ in range(60):
+        s.sendto(b"shout", (group, port))
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    words = [int(word) if word.isdigit() else word for word in sys.argv[2:]]
+    {"listen": listen, "connect": connect, "join": join, "shout": shout}[sys.argv[1]](*words)

@@ -1,0 +1,340 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# TAP devices without the kernel: names, what is asked of netlink and when, whose frame is next.
+# With a kernel it is tests/interop/test_tap.py. On MicroPython this needs the unix port.
+
+import sys
+
+from _edge import FakeNetwork, FakeNode, Hal
+from zt import log, rtnetlink, tap
+from zt._compat import unhex
+from zt.driver import Driver, Settings
+
+NWID = unhex("8056c2e21c000001")
+OTHER = unhex("8056c2e21c000002")
+MAC = b"\x02zt\0\0\1"
+ONE = bytes((10, 9, 0, 1))
+TWO = bytes((10, 9, 0, 2))
+SUBNET = bytes((10, 9, 0, 0))
+NET = bytes((10, 20, 0, 0))
+EEXIST, EBUSY, EBADFD, EIO = 17, 16, 77, 5
+
+
+class Raw:
+    """The system calls, recorded."""
+
+    def __init__(self):
+        self.names = {}
+        self.taken = []
+        self.asked = []
+        self.refuse = {}  # message -> errno
+        self.frames = {}  # fd -> frames or errnos
+        self.written = []
+        self.write_error = 0
+        self.closed = []
+        self._fd = 40
+
+    def open(self, name):
+        if name in self.taken:
+            raise OSError(EBUSY, "taken")
+        self._fd += 1
+        self.names[name] = self._fd
+        self.frames[self._fd] = []
+        return self._fd
+
+    def close(self, fd):
+        self.closed.append(fd)
+
+    def index(self, name):
+        return self.names[name] - 40
+
+    def read(self, fd, buf):
+        queue = self.frames[fd]
+        if not queue:
+            return 0
+        frame = queue.pop(0)
+        if isinstance(frame, int):
+            raise OSError(frame, "no frame")
+        buf[: len(frame)] = frame
+        return len(frame)
+
+    def write(self, fd, frame):
+        self.written.append((fd, bytes(frame)))
+        return self.write_error
+
+    def netlink(self, message):
+        self.asked.append(message)
+        return self.refuse.get(message, 0)
+
+
+class WatchedHal(Hal):
+    def watch(self, fd):
+        self.calls.append(("watch", fd))
+
+    def unwatch(self, fd):
+        self.calls.append(("unwatch", fd))
+
+
+def make():
+    raw = Raw()
+    hal = WatchedHal()
+    return tap.TapStack(hal, raw), raw, hal
+
+
+def raises(f, *args):
+    try:
+        f(*args)
+    except OSError as e:
+        return e
+    raise AssertionError("no OSError")
+
+
+def test_a_name_is_the_network_id_in_base_32():
+    assert tap.device_name(bytes(8)) == "zt" + "a" * 13
+    assert tap.device_name(b"\xff" * 8) == "ztp" + "7" * 12
+    assert tap.device_name(bytes(7) + b"\x20") == "zt" + "a" * 11 + "ba"
+    assert len(tap.device_name(NWID)) == 15
+    # Every bit counts: nothing else has the same name.
+    names = [tap.device_name(unhex("%016x" % (1 << bit))) for bit in range(64)]
+    assert len(set(names)) == 64
+
+
+def test_a_device_is_made_with_its_mac_and_watched():
+    stack, raw, hal = make()
+    n = stack.nic_add(MAC, 2800, NWID)
+    assert raw.asked == [rtnetlink.link(1, MAC, 2800, True)]
+    assert hal.calls == [("watch", 41)]
+    assert stack.nic_name(n) == tap.device_name(NWID)
+    stack.nic_mtu(n, 1400)
+    assert raw.asked[-1] == rtnetlink.link(1, None, 1400)
+    stack.nic_remove(n)
+    assert raw.closed == [41] and hal.calls[-1] == ("unwatch", 41)
+
+
+def test_a_device_that_is_there_already_is_refused():
+    stack, raw, hal = make()
+    raw.taken.append(tap.device_name(NWID))
+    assert raises(stack.nic_add, MAC, 2800, NWID).errno == EBUSY
+    assert hal.calls == []
+
+
+def test_a_device_that_cannot_be_set_up_is_not_kept():
+    stack, raw, hal = make()
+    raw.refuse[rtnetlink.link(1, MAC, 2800, True)] = 1
+    assert raises(stack.nic_add, MAC, 2800, NWID).errno == 1
+    assert raw.closed == [41] and hal.calls == []
+
+
+def test_the_kernels_own_route_is_not_set_again():
+    stack, raw, _ = make()
+    n = stack.nic_add(MAC, 2800, NWID)
+    stack.nic_addr(n, ONE, 24, True)
+    del raw.asked[:]
+    stack.nic_route(n, SUBNET, 24, None, True)
+    stack.nic_route(n, SUBNET, 24, None, False)
+    assert raw.asked == []
+    stack.nic_route(n, SUBNET, 16, None, True)
+    stack.nic_route(n, NET, 16, TWO, True)
+    assert raw.asked == [
+        rtnetlink.route(1, SUBNET, 16, None, True),
+        rtnetlink.route(1, NET, 16, TWO, True),
+    ]
+
+
+def test_what_went_with_an_address_is_set_again():
+    stack, raw, _ = make()
+    n = stack.nic_add(MAC, 2800, NWID)
+    stack.nic_addr(n, ONE, 24, True)
+    stack.nic_addr(n, TWO, 24, True)
+    stack.nic_route(n, NET, 16, TWO, True)
+    del raw.asked[:]
+    stack.nic_addr(n, ONE, 24, False)
+    assert raw.asked == [
+        rtnetlink.address(1, ONE, 24, False),
+        rtnetlink.address(1, TWO, 24, True),
+        rtnetlink.route(1, NET, 16, TWO, True),
+    ]
+
+
+def test_the_hosts_own_route_stays():
+    stack, raw, _ = make()
+    n = stack.nic_add(MAC, 2800, NWID)
+    raw.refuse[rtnetlink.route(1, NET, 16, None, True)] = EEXIST
+    assert raises(stack.nic_route, n, NET, 16, None, True).errno == EEXIST
+    del raw.asked[:]
+    stack.nic_route(n, NET, 16, None, False)
+    assert raw.asked == []  # what is not ours is not deleted
+    assert not stack.routed(NET)
+
+
+def test_a_default_route_is_refused_by_name():
+    stack, raw, _ = make()
+    n = stack.nic_add(MAC, 2800, NWID)
+    del raw.asked[:]
+    for ip, bits in ((bytes(4), 0), (bytes((128, 0, 0, 0)), 1), (b"\x20" + bytes(15), 3)):
+        e = raises(stack.nic_route, n, ip, bits, TWO if len(ip) == 4 else bytes(16), True)
+        assert "allowDefault" in e.args[0]
+        stack.nic_route(n, ip, bits, None, False)
+    assert raw.asked == [] and not stack.routed(TWO)
+
+
+def test_frames_of_devices_take_turns():
+    stack, raw, _ = make()
+    a = stack.nic_add(MAC, 2800, NWID)
+    b = stack.nic_add(MAC, 2800, OTHER)
+    raw.frames[41] = [b"a" * 60 for _ in range(100)]
+    raw.frames[42] = [b"b" * 61 for _ in range(3)]
+    buf, meta = bytearray(100), bytearray(8)
+    got = []
+    while True:
+        n = stack.nic_recv(buf, meta)
+        if not n:
+            break
+        assert bytes(buf[:n]) == (b"a" * 60 if meta[0] == a else b"b" * 61)
+        got.append(meta[0])
+    assert len(got) == 103 and got.count(b) == 3
+    assert got.index(b) <= 16
+
+
+def test_a_deleted_device_is_told_and_a_device_that_is_down_is_not():
+    stack, raw, hal = make()
+    n = stack.nic_add(MAC, 2800, NWID)
+    lost = []
+    stack.attach(None, lost.append)
+    raw.frames[41] = [EIO]
+    assert stack.nic_recv(bytearray(100), bytearray(8)) == 0
+    assert lost == []
+    raw.frames[41] = [EBADFD]
+    assert quiet(stack.nic_recv, bytearray(100), bytearray(8)) == 0
+    assert lost == [n] and raw.closed == [41] and hal.calls[-1] == ("unwatch", 41)
+    assert stack.nic_recv(bytearray(100), bytearray(8)) == 0
+    stack.nic_input(n, b"late")
+    assert stack.nic_drops() == 1 and raw.written == []
+
+
+def test_a_frame_the_kernel_does_not_take_is_counted():
+    stack, raw, _ = make()
+    n = stack.nic_add(MAC, 2800, NWID)
+    stack.nic_input(n, b"frame")
+    assert raw.written == [(41, b"frame")] and stack.nic_drops() == 0
+    raw.write_error = EIO
+    stack.nic_input(n, b"frame")
+    assert stack.nic_drops() == 1
+
+
+def test_groups_are_those_of_the_device():
+    table = (
+        "2    eth0            1     0     333300000001\n"
+        "37   ztqblmfysy4aaab 1     0     333300000001\n"
+        "37   ztqblmfysy4aaab 2     0     01005e070707\n"
+        "38   ztqblmfysy4aaac 1     0     33330000000f\n"
+    )
+    groups = tap.groups_in(table, "ztqblmfysy4aaab")
+    assert groups == [b"\x33\x33\0\0\0\1", b"\x01\x00\x5e\x07\x07\x07"]
+    assert tap.groups_in(table, "ztqblmfysy4aaa") == []
+    assert tap.groups_in("", "eth0") == []
+
+
+def test_the_capability_is_read_from_the_effective_set():
+    assert tap.may_administer("Name:\tzt\nCapPrm:\t0\nCapEff:\t000001ffffffffff\nCapBnd:\t0\n")
+    assert tap.may_administer("CapEff:\t0000000000001000\n")
+    assert not tap.may_administer("CapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffefff\n")
+    assert not tap.may_administer("")
+
+
+def quiet(f, *args):
+    """Run f with the log's lines put aside."""
+    sink = []
+    log.set_sink(sink.append)
+    try:
+        return f(*args)
+    finally:
+        log.set_sink(lambda line: sys.stderr.write(line + "\n"))
+
+
+def driven():
+    stack, raw, hal = make()
+    settings = Settings()
+    settings.tap = stack
+    driver = Driver(hal, settings)
+    driver.open()
+    node = FakeNode()
+    driver.attach(node)
+    net = node.joined[NWID] = FakeNetwork(NWID)
+    # The kernel has no such device, so no groups either.
+    stack.nic_groups = lambda n: []
+    net.status = "OK"
+    net.addresses = [(ONE, 24)]
+    return driver, stack, raw, node, net
+
+
+def test_a_node_with_taps_names_the_device_and_moves_frames():
+    driver, _, raw, node, net = driven()
+    driver.network(NWID, "up")
+    assert net.device == tap.device_name(NWID)
+    assert rtnetlink.address(1, ONE, 24, True) in raw.asked
+    driver.frame(NWID, b"\x02her\0\1", net.mac, 0x0800, 0, memoryview(b"payload"))
+    assert raw.written == [(41, net.mac + b"\x02her\0\1" + b"\x08\x00payload")]
+    raw.frames[41] = [b"\x02her\0\1" + net.mac + b"\x86\xddanswer"]
+    driver.step()
+    assert node.frames == [(NWID, net.mac, b"\x02her\0\1", 0x86DD, 0, b"answer")]
+    driver.close()
+    assert raw.closed == [41]
+
+
+def test_a_node_makes_a_deleted_device_anew():
+    driver, _, raw, _, net = driven()
+    driver.network(NWID, "up")
+    del raw.asked[:]
+    raw.frames[41] = [EBADFD]
+    quiet(driver.step)
+    assert raw.asked[0] == rtnetlink.link(2, net.mac, 2800, True)
+    assert rtnetlink.address(2, ONE, 24, True) in raw.asked[1:]
+    assert net.port_error == 0
+
+
+def test_a_node_shows_what_hinders_a_device_until_it_is_gone():
+    driver, _, raw, _, net = driven()
+    raw.taken.append(tap.device_name(NWID))
+    quiet(driver.network, NWID, "up")
+    assert net.port_error == EBUSY and net.device == ""
+    del raw.taken[:]
+    driver.network(NWID, "config")
+    assert net.port_error == 0 and net.device == tap.device_name(NWID)
+
+
+def udp(source, port):
+    # Ethernet, IPv4 or IPv6 without options, UDP: the fields that matter.
+    v4 = len(source) == 4
+    head = b"\x45" + bytes(8) + b"\x11" + bytes(2) if v4 else b"\x60" + bytes(5) + b"\x11\x40"
+    frame = bytes(12) + (b"\x08\x00" if v4 else b"\x86\xdd") + head + source + bytes(len(source))
+    return frame + port.to_bytes(2, "big") + bytes(6)
+
+
+def test_the_nodes_own_packets_are_not_carried():
+    driver, _, raw, node, _ = driven()
+    driver.network(NWID, "up")
+    wire = driver.listening()[0]
+    assert len(wire[0]) == 4 and wire[1]
+    raw.frames[41] = [udp(*wire)] * 40
+    for _ in range(3):
+        quiet(driver.step)
+    assert node.frames == [] and driver.nics._tap.nic_drops() == 40
+    # Another port, another address: the host's.
+    others = [udp(wire[0], wire[1] + 1), udp(ONE, wire[1]), udp(b"\xfd" + bytes(15), wire[1])]
+    raw.frames[41] = others[:]
+    driver.step()
+    assert [f[5] for f in node.frames] == [f[14:] for f in others]
+    driver.listening = lambda: [(wire[0], wire[1]), (b"\xfd" + bytes(15), wire[1])]
+    raw.frames[41] = [others[2], others[1]]
+    driver.step()
+    assert [f[5] for f in node.frames[3:]] == [others[1][14:]]
+
+
+def test_paths_never_lead_through_our_own_routes():
+    driver, _, _, _, net = driven()
+    net.routes = [(NET, 16, TWO, 0, 0)]
+    driver.network(NWID, "up")
+    assert driver.nics.inside(bytes((10, 20, 3, 4)))
+    assert driver.nics.inside(TWO)
+    assert not driver.nics.inside(bytes((10, 21, 3, 4)))
