@@ -334,7 +334,7 @@ class NICs:
 
     def sender(self, ip):
         """The MAC behind an IP that was pinged, or None."""
-        if self.watched_mac is None and self.stack:
+        if self.watched_mac is None and self._tap is None and self.stack:
             for card in self.by_nwid.values():
                 found = self._hal.nic_mac(card.n, ip) if card.n is not None else None
                 if found is not None:

@@ -360,7 +360,8 @@ def sorted_slots(peer, now):
 
 def start(driver, node):
     """The Plane of this driver and node, or None where there is none or too little memory."""
-    if not wanted(driver.hal):
+    # A TAP device's frames go through Python.
+    if driver.settings.tap is not None or not wanted(driver.hal):
         return None
     import _ztplane
 

@@ -363,7 +363,7 @@ MP_DEFINE_CONST_FUN_OBJ_0(zt_kick_obj, kick);
 // watch(fd), unwatch(fd): a descriptor of Python's that ends a wait as a wire does.
 static mp_obj_t watch(mp_obj_t fd) {
     zt_wait_init();
-    int err = zt_wait_add((int)mp_obj_get_int(fd));
+    int err = zt_wait_add((int)mp_obj_get_int(fd), -1);
     if (err != 0) {
         mp_raise_OSError(err);
     }
