@@ -33,8 +33,13 @@ vectors() {
     run_pytest tests/vectors
 }
 
+# With BOTH_PATHS set the nodes run a second time without the data plane.
 interop() {
-    run_pytest tests/interop
+    run_pytest tests/interop || return 1
+    if [ -n "${BOTH_PATHS:-}" ]; then
+        echo "the same with ZT_PLANE=python"
+        (export ZT_PLANE=python && run_pytest tests/interop)
+    fi
 }
 
 embedded() {

@@ -14,6 +14,8 @@
 #include "lwip/nd6.h"
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
+#include "lwip/priv/nd6_priv.h"
+#include "netif/ethernet.h"
 #include "zt_netif_priv.h"
 
 #define ETHERNET_HEADER 14
@@ -64,6 +66,36 @@ void zt_netif_free(void *p) {
     }
 }
 
+// ---- checksums ----
+
+// The ones' complement sum of RFC 1071, not inverted, as lwIP's lwip_standard_chksum. The data may lie
+// anywhere.
+uint16_t zt_netif_chksum(const void *data, int n) {
+    const uint8_t *p = data;
+    uint64_t even = 0, odd = 0;
+    while (n >= 16) {
+        uint32_t w[4];
+        memcpy(w, p, 16);
+        even += (uint64_t)w[0] + w[2];
+        odd += (uint64_t)w[1] + w[3];
+        p += 16;
+        n -= 16;
+    }
+    uint64_t sum = (even & 0xffffffff) + (even >> 32) + (odd & 0xffffffff) + (odd >> 32);
+    while (n > 0) {
+        uint8_t last[2] = { p[0], n > 1 ? p[1] : 0 };
+        uint16_t w;
+        memcpy(&w, last, 2);
+        sum += w;
+        p += 2;
+        n -= 2;
+    }
+    while (sum >> 16 != 0) {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    return (uint16_t)sum;
+}
+
 // ---- the ring: records of {length 16 bits, interface, its generation} and the frame, in order ----
 // Indices go back to 0 when it runs empty, so only as much of it is ever touched as a burst needs.
 
@@ -89,8 +121,32 @@ static uint8_t *ring_reserve(size_t n) {
     return ring_read - ring_write > n ? ring + ring_write : NULL;
 }
 
+bool (*zt_netif_output)(int n, const zt_seg_t *segments, size_t count);
+
+#define SEGMENTS 8 // of a chain that goes out without the ring; lwIP's own have four at most
+
+static bool output_directly(int n, const struct pbuf *p) {
+    zt_seg_t segments[SEGMENTS];
+    size_t count = 0;
+    size_t left = p->tot_len;
+    while (p != NULL && left != 0) {
+        if (count == SEGMENTS) {
+            return false;
+        }
+        segments[count].p = p->payload;
+        segments[count++].n = p->len;
+        left -= p->len;
+        p = p->next;
+    }
+    return zt_netif_output(n, segments, count);
+}
+
 static err_t link_output(struct netif *netif, struct pbuf *p) {
     size_t n = p->tot_len;
+    int index = (int)((zt_netif_t *)netif->state - zt_netifs);
+    if (zt_netif_output != NULL && output_directly(index, p)) {
+        return ERR_OK;
+    }
     uint8_t *slot = n <= FRAME_MAX ? ring_reserve(RECORD_HEAD + n) : NULL;
     if (slot == NULL) {
         ring_drops++;
@@ -98,9 +154,8 @@ static err_t link_output(struct netif *netif, struct pbuf *p) {
     }
     slot[0] = (uint8_t)(n >> 8);
     slot[1] = (uint8_t)n;
-    const zt_netif_t *z = netif->state;
-    slot[2] = (uint8_t)zt_netif_index(z);
-    slot[3] = z->generation;
+    slot[2] = (uint8_t)index;
+    slot[3] = ((zt_netif_t *)netif->state)->generation;
     pbuf_copy_partial(p, slot + RECORD_HEAD, (u16_t)n, 0);
     ring_write += RECORD_HEAD + n;
     return ERR_OK;
@@ -375,6 +430,35 @@ int zt_netif_dns(unsigned index, const uint8_t *ip, size_t ip_len) {
     return 0;
 }
 
+bool zt_netif_mac(int n, const uint8_t *ip, size_t ip_len, uint8_t mac[6]) {
+    zt_netif_t *z = zt_netif_get(n);
+    if (z == NULL) {
+        return false;
+    }
+    ip_addr_t a;
+    zt_netif_address(&a, ip, ip_len, &z->netif);
+    const u8_t *found = NULL;
+    if (ip_len == 4) {
+        struct eth_addr *eth;
+        const ip4_addr_t *same;
+        if (etharp_find_addr(&z->netif, ip_2_ip4(&a), &eth, &same) >= 0) {
+            found = eth->addr;
+        }
+    } else {
+        for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS && found == NULL; i++) {
+            const struct nd6_neighbor_cache_entry *e = &neighbor_cache[i];
+            if (e->state != ND6_NO_ENTRY && e->state != ND6_INCOMPLETE && e->netif == &z->netif
+                && ip6_addr_eq(ip_2_ip6(&a), &e->next_hop_address)) {
+                found = e->lladdr;
+            }
+        }
+    }
+    if (found != NULL) {
+        memcpy(mac, found, 6);
+    }
+    return found != NULL;
+}
+
 // ---- multicast groups ----
 
 int zt_netif_groups(int n, uint8_t *macs, size_t max) {
@@ -407,7 +491,41 @@ int zt_netif_groups(int n, uint8_t *macs, size_t max) {
 
 // ---- input ----
 
-int zt_netif_input(int n, const uint8_t *frame, size_t len) {
+// Pbufs that point into somebody else's memory.
+typedef struct owned {
+    struct pbuf_custom custom;
+    zt_owner_t *owner;
+    struct owned *next; // of the free
+} owned_t;
+
+static owned_t owneds[ZT_NETIF_OWNED];
+static owned_t *free_owned;
+static unsigned used_owned; // those from here on were never used
+
+static void owned_free(struct pbuf *p) {
+    owned_t *o = (owned_t *)(void *)p;
+    zt_owner_t *owner = o->owner;
+    o->next = free_owned;
+    free_owned = o;
+    owner->done(owner);
+}
+
+static struct pbuf *owned(uint8_t *frame, size_t len, zt_owner_t *owner) {
+    owned_t *o = free_owned;
+    if (o != NULL) {
+        free_owned = o->next;
+    } else if (used_owned < ZT_NETIF_OWNED) {
+        o = &owneds[used_owned++];
+    } else {
+        return NULL;
+    }
+    o->owner = owner;
+    o->custom.custom_free_function = owned_free;
+    owner->refs++;
+    return pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF, &o->custom, frame, (u16_t)len);
+}
+
+int zt_netif_input_owned(int n, uint8_t *frame, size_t len, zt_owner_t *owner) {
     zt_netif_t *z = zt_netif_get(n);
     if (z == NULL) {
         return ZT_NETIF_ERR_INDEX;
@@ -415,14 +533,22 @@ int zt_netif_input(int n, const uint8_t *frame, size_t len) {
     if (len < ETHERNET_HEADER || len > FRAME_MAX) {
         return ZT_NETIF_ERR_ARG;
     }
-    struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+    struct pbuf *p = owner != NULL ? owned(frame, len, owner) : NULL;
     if (p == NULL) {
-        return ZT_NETIF_ERR_MEM;
+        p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+        if (p == NULL) {
+            return ZT_NETIF_ERR_MEM;
+        }
+        memcpy(p->payload, frame, len);
     }
-    memcpy(p->payload, frame, len);
     zt_netif_active++;
-    if (z->netif.input(p, &z->netif) != ERR_OK) {
+    if (ethernet_input(p, &z->netif) != ERR_OK) {
         pbuf_free(p);
     }
     return 0;
+}
+
+int zt_netif_input(int n, const uint8_t *frame, size_t len) {
+    // Without an owner it is only read.
+    return zt_netif_input_owned(n, (uint8_t *)(uintptr_t)frame, len, NULL);
 }

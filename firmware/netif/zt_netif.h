@@ -13,9 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "zt_hal.h"
+
 #define ZT_NETIF_MAX 16          // networks joined at a time
 #define ZT_NETIF_ROUTES 64       // managed routes of one network
 #define ZT_NETIF_RING (256 * 1024) // bytes of frames waiting for the node; touched only as far as used
+#define ZT_NETIF_OWNED 256       // frames lwIP holds without a copy
 #define ZT_NETIF_PINGS 16        // echo replies waiting to be read
 
 #define ZT_NETIF_ERR_INDEX (-1)  // no such interface
@@ -40,12 +43,26 @@ int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const
 int zt_netif_dns(unsigned index, const uint8_t *ip, size_t ip_len);
 
 int zt_netif_input(int n, const uint8_t *frame, size_t len);
+// The same without a copy, if `owner` is not NULL: refs grows by one, and done() is called when lwIP no
+// longer needs the frame. With NULL, or without room for that, the frame is copied.
+typedef struct zt_owner {
+    void (*done)(struct zt_owner *owner); // takes one off refs
+    uint16_t refs;
+} zt_owner_t;
+int zt_netif_input_owned(int n, uint8_t *frame, size_t len, zt_owner_t *owner);
+
+// Where frames go before the ring; false: not taken. NULL for none.
+extern bool (*zt_netif_output)(int n, const zt_seg_t *segments, size_t count);
 // The next frame an interface wants sent: its length, or 0; *n becomes the interface.
 int zt_netif_recv(uint8_t *buf, size_t size, int *n);
 bool zt_netif_pending(void);
 // Changes whenever a socket may have become ready: a frame came in, a timer ran.
 uint32_t zt_netif_activity(void);
 uint32_t zt_netif_drops(void);
+// Echo replies wait for zt_netif_pong.
+bool zt_netif_pongs(void);
+// The MAC that the stack has learned for an address, if it has.
+bool zt_netif_mac(int n, const uint8_t *ip, size_t ip_len, uint8_t mac[6]);
 
 // The multicast MACs interface n listens to, 6 bytes each, at most max; the count is returned.
 int zt_netif_groups(int n, uint8_t *macs, size_t max);

@@ -86,6 +86,10 @@ int zt_netif_ping(const uint8_t *ip, size_t ip_len, uint16_t ident, uint16_t seq
     return err == ERR_MEM || err == ERR_BUF ? ZT_NETIF_ERR_MEM : ZT_NETIF_ERR_ROUTE;
 }
 
+bool zt_netif_pongs(void) {
+    return pong_read != pong_write;
+}
+
 int zt_netif_pong(uint8_t ip[16], size_t *ip_len, uint16_t *ident, uint16_t *seq, uint8_t *buf, size_t size) {
     if (pong_read == pong_write) {
         return -1;

@@ -129,8 +129,9 @@ def _ping_ip(host, ip, count, result):
         got.clear()
         if i + 1 < count:
             _pause(host, started)
-    if nics.watched_mac and inside:
-        result.path = path_of(host, mac.to_address(nics.watched_mac, inside[0][0]))
+    sender = nics.sender(ip)
+    if sender and inside:
+        result.path = path_of(host, mac.to_address(sender, inside[0][0]))
 
 
 def ping(args):

@@ -202,7 +202,8 @@ def _receive(args, s, buf):
     last = 0
     try:
         while True:
-            n = len(s.recv(_CHUNK))
+            # Not recv(): the interpreter would allocate and hash all that comes.
+            n = s.readinto(buf)
             if not n:
                 break
             count += n

@@ -38,10 +38,14 @@ def counters(node):
     """What went through and what was dropped, by cause; not part of the original's answer."""
     out = {"received": node.received, "relayed": node.relayed, "evicted": node.topology.evicted}
     out["dropped"] = {name: node.drops[i] for i, name in enumerate(drops.NAMES) if node.drops[i]}
+    if node.plane is not None:
+        out["plane"] = node.plane.counters()
     return out
 
 
 def peers(node):
+    if node.plane is not None:
+        node.plane.sync.peers(node.now)
     return [peer(node, p) for p in node.topology.peers.values()]
 
 

@@ -7,7 +7,7 @@
 
 import gc
 
-from . import inet, log, nic
+from . import inet, log, nic, plane
 from ._compat import ticks_diff, ticks_ms, u16, unhex, wall_ms
 from .osutil import EADDRINUSE, errtext
 
@@ -47,6 +47,7 @@ class Driver:
         self.events = []
         self.on_event = None  # called with no argument after an event was queued
         self.nics = nic.NICs(self)
+        self.plane = None
         self._wires = {}  # (ip, port 0) -> handle
         self._ip_of = {}  # handle -> ip
         self._handles = []
@@ -126,6 +127,8 @@ class Driver:
         h = self._wires.pop(ip)
         del self._ip_of[h]
         self._handles.remove(h)
+        if self.plane is not None:
+            self.plane.paths_changed()
         self.hal.wire_close(h)
         log.info("wire", "closed %s" % inet.text(ip, self.port))
 
@@ -172,6 +175,9 @@ class Driver:
 
     def attach(self, node):
         self.node = node
+        self.plane = plane.start(self, node)
+        if self.plane is not None:
+            node.use_plane(self.plane)
         self._announce()
 
     def step(self):
@@ -179,20 +185,21 @@ class Driver:
         if self.closed or self.node is None:
             return 1000
         now = ticks_ms()
-        more = self._drain(now)
+        more = self._drain(now) if self.plane is None else self.plane.drain(now)
         if ticks_diff(now, self._refresh_at) >= _REFRESH_MS:
             self._refresh_at = now
             self._refresh()
+        due = 1000 if self.plane is None else self.plane.tick(now)
         try:
             ms = self.node.process_background_tasks(now)
         except OSError as e:
             log.error("driver", errtext(e))
             ms = 1000
         stack = self.nics.step(now)
-        if stack < ms:
+        if stack < ms and self.plane is None:  # who waits with the plane sees to the stack
             ms = stack
         self._housekeeping(now)
-        return 0 if more else max(0, min(ms, 1000))
+        return 0 if more else max(0, min(ms, due, 1000))
 
     def _drain(self, now):
         """Hand waiting datagrams to the node; True when some may be left."""
@@ -337,6 +344,9 @@ class Driver:
             except OSError as e:
                 log.error("driver", errtext(e))
             self.node = None
+        if self.plane is not None:
+            self.plane.close()
+            self.plane = None
         self.closed = True
         self.nics.close()
         self._close_wires()

@@ -53,6 +53,8 @@ def tap(net, now, src, dst, ethertype, frame):
         net.tx_bytes += len(frame)
         kind = _TYPES.get(ethertype) or be16(ethertype)
         net.host.send(now, m.address, VERB_FRAME, net.nwid, kind, frame)
+        if net.plane is not None:
+            net.plane.sent(now, net, m)
         return
     if net.config is None:
         net.drops[NO_CONFIG] += 1
@@ -97,6 +99,8 @@ def tap(net, now, src, dst, ethertype, frame):
     kind = _TYPES.get(ethertype) or be16(ethertype)
     if mine:
         net.host.send(now, m.address, VERB_FRAME, net.nwid, kind, frame)
+        if net.plane is not None:
+            net.plane.sent(now, net, m)
     else:
         head = b"".join((net.nwid, b"\0", dst, src, kind))
         net.host.send(now, m.address, VERB_EXT_FRAME, head, frame)
@@ -138,8 +142,13 @@ def _judge_in(net, now, m, src, dst, ethertype, frame):
 
 def _copies(net, now, src, dst, ethertype, frame):
     for dest, flags, length in net.filter.copies:
-        head = b"".join((net.nwid, bytes([flags]), dst, src, be16(ethertype)))
-        net.host.send(now, dest, VERB_EXT_FRAME, head, frame[:length])
+        copy(net, now, dest, flags, dst, src, be16(ethertype), frame[:length])
+
+
+def copy(net, now, dest, flags, dst, src, kind, frame):
+    """Send a copy, or a redirected frame, as the rules want it; `kind` is the EtherType."""
+    head = b"".join((net.nwid, bytes([flags]), dst, src, kind))
+    net.host.send(now, dest, VERB_EXT_FRAME, head, frame)
 
 
 def _tap_multicast(net, now, src, dst, ethertype, frame, mine):
@@ -173,6 +182,8 @@ def _tap_multicast(net, now, src, dst, ethertype, frame, mine):
     net.tx_frames += 1
     net.tx_bytes += len(frame)
     net.multicast.send(now, net, key, None if mine else src, None, ethertype, frame)
+    if mine and net.plane is not None:
+        net.plane.multicast(now, net, key)
 
 
 def _tap_bridged(net, now, src, dst, ethertype, frame):

@@ -12,7 +12,10 @@ from .const import (
     MIN_PACKET,
     PARK,
     TRUSTED,
+    VERB_EXT_FRAME,
+    VERB_FRAME,
     VERB_HELLO,
+    VERB_MULTICAST_FRAME,
     VERB_NETWORK_CREDENTIALS,
     VERB_OK,
 )
@@ -22,6 +25,7 @@ from .parking import Parking
 from .peer import NONTRIVIAL, STATE_DIRECT
 
 _CONFIRM_MS = const(1000)
+_FRAMES = (VERB_FRAME, VERB_EXT_FRAME, VERB_MULTICAST_FRAME)
 
 
 class Rx:
@@ -85,6 +89,9 @@ class Inbound(Parking):
             return
         self._packet(now, origin[0], origin[1], memoryview(whole), len(whole))
 
+    def _whole_packet(self, now, local_socket, remote, p):
+        self._packet(now, local_socket, remote, p, len(p))
+
     def _packet(self, now, local_socket, remote, p, n):
         rx = self.rx
         rx.local_socket = local_socket
@@ -114,11 +121,30 @@ class Inbound(Parking):
             if self.topology.doubtful(peer):
                 self.whois(now, rx.source, False)
             return
+        self._clear(now, rx, peer)
+
+    def _clear(self, now, rx, peer):
         rx.peer = peer
-        if p[IDX_VERB] & FLAG_COMPRESSED and not self._inflate(rx):
+        if rx.p[IDX_VERB] & FLAG_COMPRESSED and not self._inflate(rx):
             self.drop(drops.COMPRESSION)
             return
         self._opened(now, rx)
+
+    def _already_open(self, now, local_socket, remote, p):
+        """A packet the data plane has authenticated and decrypted."""
+        rx = self.rx
+        rx.local_socket = local_socket
+        rx.remote = remote
+        rx.hops = packet.hops(p)
+        rx.source = bytes(p[13:18])
+        rx.id = bytes(p[0:8])
+        rx.p = p
+        rx.n = len(p)
+        peer = self.topology.peers.get(rx.source)
+        if peer is None:
+            self.drop(drops.UNKNOWN_SENDER)
+            return
+        self._clear(now, rx, peer)
 
     def _opened(self, now, rx):
         verb = rx.verb = rx.p[IDX_VERB] & 0x1F
@@ -137,6 +163,8 @@ class Inbound(Parking):
             return
         self.received += 1
         self._received(now, rx, result == TRUSTED)
+        if self.plane is not None and result == TRUSTED and rx.verb in _FRAMES:
+            self.plane.heard(now, bytes(rx.p[28:36]), rx.source)
         if rx.verb == VERB_NETWORK_CREDENTIALS and self.parked.items:
             self._recheck = True
 
@@ -237,5 +265,6 @@ class Inbound(Parking):
                 p = s.path
                 if p.scope == scope and len(p.remote[0]) == len(mine[0]) and peer is not rx.peer:
                     s.lr = None
+                    peer.slots_changed()
                     contact(self, now, peer, p.local_socket, p.remote)
         return news

@@ -142,6 +142,7 @@ class Members:
         # and once a minute: members nothing stands in the way of, to send to and to hear from.
         self.ready = {}  # MAC -> Member
         self.admitted = {}  # address -> Member
+        self.on_change = None  # called with an address, or None for all, for the same reason
 
     def make(self, now, address):
         """The record of `address`, created if need be."""
@@ -167,15 +168,17 @@ class Members:
             self.forget(address)
             self.evicted += 1
 
-    def settle(self):
-        """Empty the short cuts."""
+    def settle(self, address=None):
+        """Empty the short cuts: something changes about one member, or about all."""
+        if self.on_change is not None:
+            self.on_change(address)
         if self.ready:
             self.ready.clear()
         if self.admitted:
             self.admitted.clear()
 
     def forget(self, address):
-        self.settle()
+        self.settle(address)
         m = self.table.pop(address)
         del self.by_mac[m.mac]
 
@@ -197,7 +200,7 @@ class Members:
         """Judge a credential: NEW, REDUNDANT, REJECTED, DEFERRED (identity c.unknown missing)."""
         if c.nwid != self.nwid:
             return REJECTED
-        self.settle()
+        self.settle(c.issued_to)
         if isinstance(c, COM):
             return self._add_com(now, c, identity_of)
         if isinstance(c, Revocation):

@@ -43,6 +43,7 @@ class Multicast:
     def __init__(self, host):
         self.host = host
         self.limits = host.limits
+        self.plane = None  # the data plane in C, where there is one
         self.groups = {}
         self.waiting = set()  # keys of groups with a queue
         self.queued_bytes = 0
@@ -79,6 +80,8 @@ class Multicast:
         """`address` announced or was reported for the group; frames that wait for it go out."""
         g = self._group(key)
         members = g.members
+        if address not in members:
+            self._changed(key)
         if address not in members and len(members) >= self.limits.group_members:
             oldest = None
             for a, t in members.items():
@@ -100,6 +103,11 @@ class Multicast:
         g = self.groups.get(key)
         if g:
             g.members.pop(address, None)
+            self._changed(key)
+
+    def _changed(self, key):
+        if self.plane is not None:
+            self.plane.group_changed(key)
 
     def forget_network(self, nwid):
         for key in list(self.groups):
@@ -271,6 +279,8 @@ class Multicast:
             old = [a for a, t in g.members.items() if elapsed(now, t, _MEMBER_MS)]
             for a in old:
                 del g.members[a]
+            if old:
+                self._changed(key)
             if g.last_gather is not None and elapsed(now, g.last_gather, _GATHER_MS):
                 g.last_gather = None
             if not g.members and not g.queue and g.last_gather is None:

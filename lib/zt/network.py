@@ -57,6 +57,7 @@ class Network(Groups):
         self.filter = rules.Filter(host.address, host.random)
         self.drops = array("L", [0] * len(NAMES))
         self.rx_frames = self.rx_bytes = self.tx_frames = self.tx_bytes = 0
+        self.plane = None  # the data plane in C, where there is one
         self.config = None
         self.generation = 0  # counts applied configurations
         self.accept_all = False
@@ -80,6 +81,18 @@ class Network(Groups):
         self._next_like = None
         self._init_groups()
         self._reported = NET_REQUESTING_CONFIGURATION
+
+    def use_plane(self, plane):
+        self.plane = plane
+        self.members.on_change = None if plane is None else self._members_changed
+
+    def _members_changed(self, address):
+        self.plane.member_changed(self, address)
+
+    def cut_off(self):
+        """Nothing of this network may go by the data plane until it is worked out anew."""
+        if self.plane is not None:
+            self.plane.network_changed(self)
 
     # --- status
 
@@ -141,6 +154,8 @@ class Network(Groups):
 
     def counters(self):
         """What went through and what did not, by name."""
+        if self.plane is not None:
+            self.plane.sync.fold(self)
         return netinfo.counters(self)
 
     # --- the configuration in force
@@ -167,6 +182,7 @@ class Network(Groups):
         ):
             self.drops[BAD_CONFIG] += 1
             raise ValueError("configuration exceeds the limits of this node")
+        self.cut_off()
         before = self.all_groups()
         held = self.config
         first = held is None
@@ -215,6 +231,7 @@ class Network(Groups):
         self.host.save("network", self.nwid, packed)
 
     def _check_own(self):
+        self.cut_off()
         c = self.config
         self.cut = (
             c is not None

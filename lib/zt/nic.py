@@ -290,15 +290,26 @@ class NICs:
         buf = self._tx
         mv = self._tx_mv
         meta = self._meta
-        send = self._driver.node.process_virtual_network_frame
         for _ in range(_FRAMES_PER_STEP):
             n = recv(buf, meta)
             if not n:
                 return False
-            nwid = self._by_n.get(meta[0])
-            if nwid is not None and n > 14:
-                send(now, nwid, bytes(mv[6:12]), bytes(mv[0:6]), u16(buf, 12), 0, mv[14:n])
+            self.sent(now, meta[0], mv, n)
         return True
+
+    def sent(self, now, n, frame, size):
+        """Frame `frame[:size]` of interface `n` is for the network."""
+        nwid = self._by_n.get(n)
+        if nwid is not None and size > 14:
+            self._driver.node.process_virtual_network_frame(
+                now,
+                nwid,
+                bytes(frame[6:12]),
+                bytes(frame[0:6]),
+                frame[12] << 8 | frame[13],
+                0,
+                frame[14:size],
+            )
 
     def _sync_groups(self, card, now):
         """Tell the node which multicast groups this interface listens to."""
@@ -320,6 +331,15 @@ class NICs:
             if (m, adi) not in card.groups:
                 node.multicast_subscribe(now, card.nwid, m, adi)
         card.groups = wanted
+
+    def sender(self, ip):
+        """The MAC behind an IP that was pinged, or None."""
+        if self.watched_mac is None and self._tap is None and self.stack:
+            for card in self.by_nwid.values():
+                found = self._hal.nic_mac(card.n, ip) if card.n is not None else None
+                if found is not None:
+                    return found
+        return self.watched_mac
 
     # ICMP echo.
 

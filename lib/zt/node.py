@@ -54,6 +54,7 @@ class Node(VL2Host):
         self.controller = None
         self.local_addresses = ()
         self.now = 0
+        self.plane = None  # the data plane in C, where the driver has one
         lim = self.limits
         self.topology = Topology(self.identity, lim, storage)
         self.topology.load_planet(world.DEFAULT_PLANET)
@@ -94,13 +95,28 @@ class Node(VL2Host):
         """Take one datagram. `p` is a writable memoryview, changed in place, valid during the
         call. Raises nothing but what the storage and the callbacks raise.
         """
+        self._take(now, self._datagram, local_socket, remote, p)
+
+    def process_opened_packet(self, now, local_socket, remote, p):
+        """Take a packet the data plane has opened, under the same terms."""
+        self._take(now, self._already_open, local_socket, remote, p)
+
+    def process_whole_packet(self, now, local_socket, remote, p):
+        """Take a packet the data plane has put together but not opened."""
+        self._take(now, self._whole_packet, local_socket, remote, p)
+
+    def _take(self, now, how, local_socket, remote, p):
         self.now = now
         try:
-            self._datagram(now, local_socket, remote, p)
+            how(now, local_socket, remote, p)
             if self._recheck:
                 self._retry(now)
         except MemoryError:
             self.drop(drops.MEMORY)
+
+    def use_plane(self, plane):
+        self.plane = plane
+        self.vl2.use_plane(plane)
 
     def process_virtual_network_frame(
         self, now, nwid, source_mac, dest_mac, ethertype, vlan, data
@@ -159,6 +175,8 @@ class Node(VL2Host):
 
     def network_changed_below(self, now):
         """The host's interfaces changed: ask all roots and the peers in use again at once."""
+        if self.plane is not None:
+            self.plane.paths_changed()
         keepalive.network_changed(self, now)
         self._next_pass = now
 

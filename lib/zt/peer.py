@@ -123,8 +123,13 @@ class Peer:
         self.cached_paths = ()
         self.candidate = None  # a path it said HELLO from while we had another to the same IP
         self.redirect_to = None  # (remote, priority) it asked for and has not proven yet
+        self.plane = None  # the data plane, while it uses our slots
 
     # --- paths
+
+    def slots_changed(self):
+        if self.plane is not None:
+            self.plane.path_changed(self)
 
     def best_slot(self, now):
         """The slot with the lowest quality per priority among the unexpired ones, or None. A dead
@@ -187,6 +192,7 @@ class Peer:
 
     def learn(self, path, now, max_slots):
         """Add a path proven by a direct OK (VL1 7.3)."""
+        self.slots_changed()
         new = Slot(path, now)
         ip = path.remote[0]
         if self.redirect_to is not None and self.redirect_to[0] == path.remote:
@@ -209,6 +215,7 @@ class Peer:
 
     def redirect(self, path, now, priority):
         """A cluster redirect: this path replaces lower priorities and the same IP (VL1 7.6)."""
+        self.slots_changed()
         ip = path.remote[0]
         prefix = ip if len(ip) == 4 else ip[:8]
         self.slots = [
@@ -223,7 +230,10 @@ class Peer:
         for s in self.slots:
             if s.priority > top:
                 top = s.priority
-        self.slots = [s for s in self.slots if s.priority >= top and not s.expired(now)]
+        left = [s for s in self.slots if s.priority >= top and not s.expired(now)]
+        if len(left) != len(self.slots):
+            self.slots_changed()
+            self.slots = left
 
     # --- time
 

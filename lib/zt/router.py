@@ -73,18 +73,12 @@ class Router:
 
     def _send_tx(self, now, peer, n):
         """Seal tx[:n] for peer and send it over the best way there is; False if there is none."""
-        via = peer
-        direct = slot = peer.best_slot(now)
-        if slot is None or slot.stale(now):
-            if slot is None and (
-                peer.cached_paths or elapsed(now, peer.last_try_remote, _TRY_KNOWN_MS)
-            ):
-                self._try_known(now, peer)
-            # Unlike the reference we do not wait for a silent path to expire (VL1 7.14), and what
-            # was silent for long is asked before it is used: that costs a round trip of relaying.
-            relay = self.relay(now, peer)
-            if relay is not None and (slot is None or not relay[1].stale(now)):
-                via, slot = relay
+        direct = peer.best_slot(now)
+        if direct is None and (
+            peer.cached_paths or elapsed(now, peer.last_try_remote, _TRY_KNOWN_MS)
+        ):
+            self._try_known(now, peer)
+        via, slot = self.choose(now, peer)
         path = slot.path if slot is not None else peer.any_path(now)
         if path is None:
             return False
@@ -102,6 +96,17 @@ class Router:
             if not direct.dead(now) or elapsed(now, direct.last_probe, _TRY_DEAD_MS):
                 keepalive.probe(self, now, peer, direct)
         return True
+
+    def choose(self, now, peer):
+        """(peer or relay to send over, its slot or None)."""
+        slot = peer.best_slot(now)
+        if slot is None or slot.stale(now):
+            # Unlike the reference we do not wait for a silent path to expire (VL1 7.14), and what
+            # was silent for long is asked before it is used: that costs a round trip of relaying.
+            relay = self.relay(now, peer)
+            if relay is not None and (slot is None or not relay[1].stale(now)):
+                return relay
+        return peer, slot
 
     def _transmit(self, now, path, n):
         mv = self.tx_mv

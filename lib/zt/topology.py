@@ -69,6 +69,8 @@ class Topology:
             self.roots[identity.address] = endpoints
             peer = self.peers.get(identity.address)
             if peer is None or peer.identity != identity:
+                if peer is not None:
+                    peer.slots_changed()
                 self.peers[identity.address] = self._make(identity)
 
     def _make(self, identity):
@@ -131,6 +133,7 @@ class Topology:
 
     def forget(self, now, peer):
         self.save_peer(now, peer)
+        peer.slots_changed()
         del self.peers[peer.address]
 
     def doubtful(self, peer):
@@ -141,7 +144,7 @@ class Topology:
         """Another key for an address whose owner we never heard: what we had was wrong (a damaged
         cache). Returns the new Peer.
         """
-        del self.peers[identity.address]
+        self.peers.pop(identity.address).slots_changed()
         self._uncache(identity.address)
         return self.add_peer(now, identity)
 
@@ -254,6 +257,7 @@ class Topology:
             path = self.paths.pop(key)
             if key in used:
                 for peer in self.peers.values():
+                    peer.slots_changed()
                     peer.slots = [s for s in peer.slots if s.path is not path]
 
     def housekeeping(self, now):

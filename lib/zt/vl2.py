@@ -52,6 +52,7 @@ class VL2:
         self.limits = host.limits
         self.networks = {}
         self.multicast = Multicast(host)
+        self.plane = None
         self.drops = array("L", [0] * len(NAMES))
         self._gates = {}  # address -> [start of its second, NETWORK_CREDENTIALS packets in it]
         self._pending = []  # (ticks, network, credential, source), oldest first
@@ -65,6 +66,11 @@ class VL2:
             VERB_NETWORK_CONFIG: self._config,
             VERB_MULTICAST_GATHER: self._gather,
         }
+
+    def use_plane(self, plane):
+        self.plane = self.multicast.plane = plane
+        for net in self.networks.values():
+            net.use_plane(plane)
 
     # --- what the node's owner asks for
 
@@ -86,6 +92,7 @@ class VL2:
         if settings and net.local.update(settings):
             self.host.save("network.local", nwid, net.local.pack())
         self.networks[nwid] = net
+        net.use_plane(self.plane)
         data = self.host.load("network", nwid)
         if data is None:
             self.host.save("network", nwid, _JOINED)
@@ -109,6 +116,7 @@ class VL2:
         net = self.networks.pop(bytes(nwid), None)
         if net is None:
             return False
+        net.cut_off()
         self.multicast.forget_network(net.nwid)
         self._pending = [p for p in self._pending if p[1] is not net]
         self.host.save("network", net.nwid, None)

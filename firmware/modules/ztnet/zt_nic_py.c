@@ -153,6 +153,18 @@ static mp_obj_t nic_drops(void) {
 }
 MP_DEFINE_CONST_FUN_OBJ_0(zt_nic_drops_obj, nic_drops);
 
+// nic_mac(n, ip): the MAC the stack has learned for it, or None.
+static mp_obj_t nic_mac(mp_obj_t n, mp_obj_t ip_in) {
+    mp_buffer_info_t ip;
+    mp_get_buffer_raise(ip_in, &ip, MP_BUFFER_READ);
+    uint8_t mac[6];
+    if ((ip.len != 4 && ip.len != 16) || !zt_netif_mac((int)mp_obj_get_int(n), ip.buf, ip.len, mac)) {
+        return mp_const_none;
+    }
+    return mp_obj_new_bytes(mac, 6);
+}
+MP_DEFINE_CONST_FUN_OBJ_2(zt_nic_mac_obj, nic_mac);
+
 static mp_obj_t stack_poll(void) {
     zt_netif_init();
     return MP_OBJ_NEW_SMALL_INT(zt_netif_poll());

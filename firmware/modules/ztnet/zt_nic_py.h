@@ -18,6 +18,7 @@ MP_DECLARE_CONST_FUN_OBJ_2(zt_nic_recv_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_nic_groups_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_nic_serial_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_nic_drops_obj);
+MP_DECLARE_CONST_FUN_OBJ_2(zt_nic_mac_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_stack_poll_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(zt_ping_send_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_ping_recv_obj);
@@ -35,6 +36,7 @@ MP_DECLARE_CONST_FUN_OBJ_1(zt_shutdown_obj); // in zt_modlwip.c
     { MP_ROM_QSTR(MP_QSTR_nic_groups), MP_ROM_PTR(&zt_nic_groups_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_nic_serial), MP_ROM_PTR(&zt_nic_serial_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_nic_drops), MP_ROM_PTR(&zt_nic_drops_obj) }, \
+    { MP_ROM_QSTR(MP_QSTR_nic_mac), MP_ROM_PTR(&zt_nic_mac_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_stack_poll), MP_ROM_PTR(&zt_stack_poll_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_ping_send), MP_ROM_PTR(&zt_ping_send_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_ping_recv), MP_ROM_PTR(&zt_ping_recv_obj) }, \

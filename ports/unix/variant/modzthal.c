@@ -6,16 +6,22 @@
 #include "py/runtime.h"
 #include "zt_netif.h"
 #include "zt_nic_py.h"
+#include "zt_plane_port.h"
 #include "zt_unix.h"
 
 uint32_t sys_now(void) {
     return (uint32_t)mp_hal_ticks_ms();
 }
 
+uint32_t zt_port_now(void) {
+    return sys_now();
+}
+
 // Called at the first import, also after a reset of the interpreter: what C kept of the last run is
 // let go, its Python objects are gone.
 static mp_obj_t hal_init(void) {
     MP_STATE_VM(zt_pump) = MP_OBJ_NULL;
+    zt_plane_end();
     zt_wire_reset();
     zt_wait_init();
     zt_netif_init();
@@ -28,6 +34,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__zthal) },
     { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&hal_init_obj) },
     { MP_ROM_QSTR(MP_QSTR_HAS_STACK), MP_ROM_TRUE },
+    { MP_ROM_QSTR(MP_QSTR_HAS_PLANE), MP_ROM_TRUE },
     { MP_ROM_QSTR(MP_QSTR_wire_open), MP_ROM_PTR(&zt_wire_open_obj) },
     { MP_ROM_QSTR(MP_QSTR_wire_close), MP_ROM_PTR(&zt_wire_close_obj) },
     { MP_ROM_QSTR(MP_QSTR_wire_port), MP_ROM_PTR(&zt_wire_port_obj) },

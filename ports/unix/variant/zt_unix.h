@@ -5,6 +5,7 @@
 #ifndef ZT_UNIX_H
 #define ZT_UNIX_H
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,8 +15,10 @@
 
 // ---- zt_wait.c ----
 void zt_wait_init(void);
-// Watch a descriptor: readable ends a wait.
-int zt_wait_add(int fd);
+// Watch a descriptor: readable ends a wait. `wire` is its number, or -1.
+int zt_wait_add(int fd, int wire);
+// The numbers of the wires that can be read now.
+int zt_wait_ready(int *wires, int max);
 void zt_wait_kick(void);
 // One turn of lwIP's timers and of the pump.
 void zt_wait_pump(void);
@@ -35,6 +38,24 @@ MP_DECLARE_CONST_FUN_OBJ_1(zt_unwatch_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_sigterm_obj);
 
 // ---- zt_wire.c ----
+#define ZT_WIRES 64
+
+typedef struct {
+    bool used;
+    int fd;
+    bool v6;
+    bool no_gso;    // the kernel or the way refuses UDP_SEGMENT
+    uint32_t scope; // interface of a link-local wire
+} zt_wire_t;
+
+typedef union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} zt_sockaddr_t;
+
+extern zt_wire_t zt_wires[ZT_WIRES];
+
 void zt_wire_reset(void);
 MP_DECLARE_CONST_FUN_OBJ_2(zt_wire_open_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_wire_close_obj);
@@ -42,6 +63,11 @@ MP_DECLARE_CONST_FUN_OBJ_1(zt_wire_port_obj);
 MP_DECLARE_CONST_FUN_OBJ_3(zt_wire_recv_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(zt_wire_send_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_interfaces_obj);
+
+// ---- zt_io.c ----
+// A wire was opened; a wire is about to be closed.
+void zt_io_wire(int wire);
+void zt_io_forget(int wire);
 
 // ---- zt_files.c ----
 MP_DECLARE_CONST_FUN_OBJ_3(zt_save_obj);

@@ -23,6 +23,7 @@
 #include "py/mpprint.h"
 #include "py/runtime.h"
 #include "zt_netif.h"
+#include "zt_plane_port.h"
 #include "zt_unix.h"
 
 #define HEAP_INITIAL (1024 * 1024)
@@ -39,6 +40,10 @@ static volatile sig_atomic_t interrupts; // held back during the pump
 static int32_t next_ms = -1;             // the last turn's deadline, from turn_at on
 static mp_uint_t turn_at;
 static bool complained;
+// With the data plane Python gets its turn when it has asked for one, or something is for it.
+static bool forced = true, more;
+static int32_t pump_ms = -1, lwip_ms = -1; // what Python, and lwIP, last said when it is due again
+static mp_uint_t pumped_at;
 
 // ---- the interpreter's heap ----
 
@@ -90,7 +95,7 @@ void zt_wait_init(void) {
     }
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (epoll_fd < 0 || kick_fd < 0 || zt_wait_add(kick_fd) != 0) {
+    if (epoll_fd < 0 || kick_fd < 0 || zt_wait_add(kick_fd, -1) != 0) {
         int err = errno;
         if (kick_fd >= 0) {
             close(kick_fd);
@@ -103,9 +108,21 @@ void zt_wait_init(void) {
     }
 }
 
-int zt_wait_add(int fd) {
-    struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+int zt_wait_add(int fd, int wire) {
+    struct epoll_event ev = { .events = EPOLLIN, .data.u32 = (uint32_t)wire };
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : errno;
+}
+
+int zt_wait_ready(int *wires, int max) {
+    struct epoll_event ev[ZT_WIRES + 1];
+    int n = epoll_wait(epoll_fd, ev, ZT_WIRES + 1, 0);
+    int count = 0;
+    for (int i = 0; i < n && count < max; i++) {
+        if (ev[i].data.u32 < ZT_WIRES) {
+            wires[count++] = (int)ev[i].data.u32;
+        }
+    }
+    return count;
 }
 
 void zt_wait_kick(void) {
@@ -159,14 +176,43 @@ static int32_t sooner(int32_t a, int32_t b) {
     return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+// The C half of a turn: the wires and lwIP's timers. True if there is something for Python to do.
+static bool plane_turn(void) {
+    more = zt_port_drain();
+    lwip_ms = zt_netif_poll();
+    zt_port_flush();
+    return forced || zt_plane_pending() || zt_netif_pending() || zt_netif_pongs()
+        || (pump_ms >= 0 && mp_hal_ticks_ms() - pumped_at >= (mp_uint_t)pump_ms);
+}
+
+static void set_next(void) {
+    turn_at = mp_hal_ticks_ms();
+    next_ms = sooner(pump_ms < 0 ? -1 : (int32_t)MAX(pump_ms - (mp_int_t)(turn_at - pumped_at), 0), lwip_ms);
+    if (more || zt_plane_pending() || zt_netif_pending()) {
+        next_ms = pump_ms == AFTER_ERROR_MS ? sooner(next_ms, AFTER_ERROR_MS) : 0;
+    }
+}
+
 void zt_wait_pump(void) {
     if (in_pump) {
         next_ms = -1;
         return;
     }
+    mp_obj_t f = MP_STATE_VM(zt_pump);
+    if (zt_plane != NULL) {
+        if (plane_turn() && f != MP_OBJ_NULL) {
+            forced = false;
+            pump_ms = call_pump(f);
+            pumped_at = mp_hal_ticks_ms();
+            more = zt_port_more();
+            lwip_ms = zt_netif_poll();
+            zt_port_flush();
+        }
+        set_next();
+        return;
+    }
     zt_netif_poll();
     next_ms = -1;
-    mp_obj_t f = MP_STATE_VM(zt_pump);
     if (f != MP_OBJ_NULL) {
         next_ms = call_pump(f);
         // What the turn set off in the stack (an ACK, an answer to ARP) goes out in a second one.
@@ -183,7 +229,8 @@ void zt_wait_pump(void) {
 
 void zt_wait_pump_if_due(void) {
     mp_uint_t gone = mp_hal_ticks_ms() - turn_at;
-    if (gone >= IF_DUE_MS || zt_netif_pending() || (next_ms >= 0 && gone >= (mp_uint_t)next_ms)) {
+    if (zt_plane != NULL || gone >= IF_DUE_MS || zt_netif_pending()
+        || (next_ms >= 0 && gone >= (mp_uint_t)next_ms)) {
         zt_wait_pump();
     }
 }
@@ -194,6 +241,7 @@ static mp_obj_t set_pump(mp_obj_t f) {
         mp_raise_TypeError(MP_ERROR_TEXT("pump must be callable"));
     }
     MP_STATE_VM(zt_pump) = f == mp_const_none ? MP_OBJ_NULL : f;
+    forced = true;
     complained = false;
     return mp_const_none;
 }
@@ -295,6 +343,9 @@ static mp_obj_t wait(mp_obj_t ms_in) {
             zt_wait_pump();
             return mp_const_none;
         }
+        if (zt_plane_pending() && MP_STATE_VM(zt_pump) == MP_OBJ_NULL) {
+            return mp_const_none; // the caller is who processes events
+        }
         if (left == 0) {
             return mp_const_none;
         }
@@ -303,6 +354,7 @@ static mp_obj_t wait(mp_obj_t ms_in) {
 MP_DEFINE_CONST_FUN_OBJ_1(zt_wait_obj, wait);
 
 static mp_obj_t kick(void) {
+    forced = true;
     zt_wait_kick();
     return mp_const_none;
 }
@@ -311,7 +363,7 @@ MP_DEFINE_CONST_FUN_OBJ_0(zt_kick_obj, kick);
 // watch(fd), unwatch(fd): a descriptor of Python's that ends a wait as a wire does.
 static mp_obj_t watch(mp_obj_t fd) {
     zt_wait_init();
-    int err = zt_wait_add((int)mp_obj_get_int(fd));
+    int err = zt_wait_add((int)mp_obj_get_int(fd), -1);
     if (err != 0) {
         mp_raise_OSError(err);
     }

@@ -16,24 +16,16 @@
 #include "py/runtime.h"
 #include "zt_unix.h"
 
-#define WIRES 64
 #define META 20
 #define SOCKET_BUFFER (1024 * 1024)
 
-typedef struct {
-    bool used;
-    int fd;
-    bool v6;
-    uint32_t scope; // interface of a link-local wire
-} wire_t;
+typedef zt_wire_t wire_t;
+typedef zt_sockaddr_t address_t;
 
-static wire_t wires[WIRES];
+#define WIRES ZT_WIRES
+#define wires zt_wires
 
-typedef union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-} address_t;
+zt_wire_t zt_wires[ZT_WIRES];
 
 static wire_t *get_wire(mp_obj_t handle) {
     mp_int_t n = mp_obj_get_int(handle);
@@ -120,18 +112,20 @@ static mp_obj_t wire_open(mp_obj_t ip_in, mp_obj_t port_in) {
     set_buffer(w.fd, SO_SNDBUFFORCE, SO_SNDBUF);
     address_t a;
     socklen_t len = set_address(&a, &w, &ip, (unsigned)port);
-    int err = bind(w.fd, &a.any, len) == 0 ? zt_wait_add(w.fd) : errno;
+    int err = bind(w.fd, &a.any, len) == 0 ? zt_wait_add(w.fd, n) : errno;
     if (err != 0) {
         close(w.fd);
         mp_raise_OSError(err);
     }
     wires[n] = w;
+    zt_io_wire(n);
     return MP_OBJ_NEW_SMALL_INT(n);
 }
 MP_DEFINE_CONST_FUN_OBJ_2(zt_wire_open_obj, wire_open);
 
 static mp_obj_t wire_close(mp_obj_t handle) {
     wire_t *w = get_wire(handle);
+    zt_io_forget((int)(w - wires));
     close(w->fd); // which also takes it out of the epoll set
     w->used = false;
     return mp_const_none;
@@ -141,6 +135,7 @@ MP_DEFINE_CONST_FUN_OBJ_1(zt_wire_close_obj, wire_close);
 void zt_wire_reset(void) {
     for (int n = 0; n < WIRES; n++) {
         if (wires[n].used) {
+            zt_io_forget(n);
             close(wires[n].fd);
             wires[n].used = false;
         }

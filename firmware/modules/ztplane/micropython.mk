@@ -1,0 +1,10 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# _ztplane, where there is the stack to bring frames to (ZT_LWIP_DIR, see ztnet). The core is linked by
+# ztcrypto.
+
+ZTPLANE_DIR := $(USERMOD_DIR)
+ifneq ($(ZT_LWIP_DIR),)
+SRC_USERMOD_C += $(ZTPLANE_DIR)/modztplane.c
+CFLAGS_USERMOD += -I$(ZTPLANE_DIR)
+endif

@@ -1,0 +1,419 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// The module _ztplane: the data plane (docs/plane.md) for Python, arguments in and out and no logic of its
+// own. Functions that set return False where the plane had no room. An address of the wire is 20 bytes:
+// length of the IP (4, 16; 0: none), IP (16), port (2), number of the wire (1).
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "py/mperrno.h"
+#include "py/runtime.h"
+#include "zt_netif.h"
+#include "zt_plane_port.h"
+
+#define LIMITS 9
+#define PLACE 20
+#define WAY ((1 + ZT_PLANE_SOURCES) * PLACE)
+#define META 40
+#define NICS ZT_NETIF_MAX
+
+zt_plane_t *zt_plane;
+static void *memory;
+static zt_hal_t hal;
+static int16_t network_of[NICS]; // by interface; -1: none
+
+static bool pending;
+
+bool zt_plane_pending(void) {
+    return pending;
+}
+
+// Events wait where none did before.
+static void kick(void *ctx) {
+    (void)ctx;
+    pending = true;
+}
+
+bool zt_plane_linkoutput(int nic, const zt_seg_t *segments, size_t count) {
+    if (zt_plane == NULL || nic < 0 || nic >= NICS || network_of[nic] < 0) {
+        return false;
+    }
+    return zt_plane_tx(zt_plane, zt_port_now(), network_of[nic], segments, count) >= 0;
+}
+
+static zt_plane_t *need(void) {
+    if (zt_plane == NULL) {
+        mp_raise_OSError(MP_ENODEV);
+    }
+    return zt_plane;
+}
+
+static const uint8_t *bytes_of(mp_obj_t in, size_t n) {
+    mp_buffer_info_t b;
+    mp_get_buffer_raise(in, &b, MP_BUFFER_READ);
+    if (b.len != n) {
+        mp_raise_ValueError(MP_ERROR_TEXT("bad argument"));
+    }
+    return b.buf;
+}
+
+static uint8_t *room_of(mp_obj_t in, size_t n) {
+    mp_buffer_info_t b;
+    mp_get_buffer_raise(in, &b, MP_BUFFER_WRITE);
+    if (b.len < n) {
+        mp_raise_ValueError(MP_ERROR_TEXT("buffer too small"));
+    }
+    return b.buf;
+}
+
+static uint32_t get_u32(mp_obj_t in) {
+    return (uint32_t)mp_obj_get_int_truncated(in);
+}
+
+static void read_place(zt_plane_path_t *path, const uint8_t *p) {
+    memset(path, 0, sizeof(*path));
+    if (p[0] == 4 || p[0] == 16) {
+        path->remote.size = p[0];
+        memcpy(path->remote.ip, p + 1, p[0]);
+        path->remote.port = (uint16_t)(p[17] << 8 | p[18]);
+        path->wire = p[19];
+    }
+}
+
+// ---- begin and end
+
+void zt_plane_end(void) {
+    if (zt_plane != NULL) {
+        zt_port_flush();
+        zt_plane_wipe(zt_plane);
+        zt_plane = NULL;
+        free(memory);
+        memory = NULL;
+        pending = false;
+        zt_netif_output = NULL;
+        zt_port_plane();
+    }
+    for (int i = 0; i < NICS; i++) {
+        network_of[i] = -1;
+    }
+}
+
+// start(address, limits, random): limits as in zt_plane_limits_t, without the unused one.
+static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_in) {
+    const uint8_t *address = bytes_of(address_in, 5);
+    const uint8_t *random = bytes_of(random_in, 16);
+    mp_obj_t *items;
+    mp_obj_get_array_fixed_n(limits_in, LIMITS, &items);
+    zt_plane_limits_t l = {
+        .peers = (uint16_t)mp_obj_get_int(items[0]),
+        .networks = (uint16_t)mp_obj_get_int(items[1]),
+        .members = (uint16_t)mp_obj_get_int(items[2]),
+        .groups = (uint16_t)mp_obj_get_int(items[3]),
+        .group_members = (uint16_t)mp_obj_get_int(items[4]),
+        .reassembly = (uint16_t)mp_obj_get_int(items[5]),
+        .packet_bytes = (uint16_t)mp_obj_get_int(items[6]),
+        .event_bytes = get_u32(items[7]),
+        .rules_bytes = get_u32(items[8]),
+    };
+    zt_plane_end();
+    size_t memory_n = zt_plane_size(&l);
+    memory = memory_n != 0 ? malloc(memory_n) : NULL;
+    if (memory == NULL) {
+        mp_raise_OSError(MP_ENOMEM);
+    }
+    hal = zt_port_hal;
+    hal.kick = kick;
+    zt_plane = zt_plane_init(memory, memory_n, &l, address, random, &hal, NULL);
+    if (zt_plane == NULL) {
+        free(memory);
+        memory = NULL;
+        mp_raise_ValueError(MP_ERROR_TEXT("bad limits"));
+    }
+    zt_netif_output = zt_plane_linkoutput;
+    zt_port_plane();
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(start_obj, start);
+
+static mp_obj_t stop(void) {
+    zt_plane_end();
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(stop_obj, stop);
+
+// After a reset of the interpreter nothing of the last run may go on.
+static mp_obj_t init(void) {
+    zt_plane_end();
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(init_obj, init);
+
+// ---- peers
+
+// peer_set(address, key, way, ttl_ms): way is where to send and the sources, an address of the wire each.
+static mp_obj_t peer_set(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    const uint8_t *way = bytes_of(args[2], WAY);
+    zt_plane_peer_t peer;
+    memset(&peer, 0, sizeof(peer));
+    read_place(&peer.path, way);
+    for (int i = 0; i < ZT_PLANE_SOURCES; i++) {
+        read_place(&peer.sources[i], way + (1 + i) * PLACE);
+    }
+    return mp_obj_new_bool(zt_plane_peer_set(need(), zt_port_now(), bytes_of(args[0], 5), bytes_of(args[1], 48),
+        &peer, get_u32(args[3])) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(peer_set_obj, 4, 4, peer_set);
+
+static mp_obj_t peer_renew(mp_obj_t address, mp_obj_t ttl) {
+    return mp_obj_new_bool(zt_plane_peer_renew(need(), zt_port_now(), bytes_of(address, 5), get_u32(ttl)) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(peer_renew_obj, peer_renew);
+
+static mp_obj_t peer_del(mp_obj_t address) {
+    return mp_obj_new_bool(zt_plane_peer_del(need(), bytes_of(address, 5)) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(peer_del_obj, peer_del);
+
+// ---- networks
+
+// network_set(nwid, nic, config_flags, multicast_limit, flags, rules, credentials): its index, or -1.
+static mp_obj_t network_set(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    zt_plane_network_t net;
+    memset(&net, 0, sizeof(net));
+    memcpy(net.nwid, bytes_of(args[0], 8), 8);
+    mp_int_t nic = mp_obj_get_int(args[1]);
+    if (nic < 0 || nic >= NICS) {
+        mp_raise_ValueError(MP_ERROR_TEXT("bad argument"));
+    }
+    net.nic = (int16_t)nic;
+    net.config_flags = get_u32(args[2]);
+    net.multicast_limit = get_u32(args[3]);
+    net.flags = (uint16_t)mp_obj_get_int(args[4]);
+    mp_buffer_info_t rules, credentials;
+    mp_get_buffer_raise(args[5], &rules, MP_BUFFER_READ);
+    mp_get_buffer_raise(args[6], &credentials, MP_BUFFER_READ);
+    int index = zt_plane_network_set(need(), &net, rules.buf, rules.len, credentials.buf, credentials.len);
+    network_of[(size_t)nic % NICS] = (int16_t)index;
+    return MP_OBJ_NEW_SMALL_INT(index);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(network_set_obj, 7, 7, network_set);
+
+static mp_obj_t network_del(mp_obj_t index_in) {
+    int index = (int)mp_obj_get_int(index_in);
+    for (int i = 0; i < NICS; i++) {
+        if (network_of[i] == index) {
+            network_of[i] = -1;
+        }
+    }
+    return mp_obj_new_bool(zt_plane_network_del(need(), index) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(network_del_obj, network_del);
+
+// member_set(index, address, flags, ttl_ms, credentials)
+static mp_obj_t member_set(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    mp_buffer_info_t credentials;
+    mp_get_buffer_raise(args[4], &credentials, MP_BUFFER_READ);
+    return mp_obj_new_bool(zt_plane_member_set(need(), zt_port_now(), (int)mp_obj_get_int(args[0]),
+        bytes_of(args[1], 5), (unsigned)mp_obj_get_int(args[2]), get_u32(args[3]), credentials.buf,
+        credentials.len) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(member_set_obj, 5, 5, member_set);
+
+static mp_obj_t member_renew(mp_obj_t index, mp_obj_t address, mp_obj_t ttl) {
+    return mp_obj_new_bool(zt_plane_member_renew(need(), zt_port_now(), (int)mp_obj_get_int(index),
+        bytes_of(address, 5), get_u32(ttl)) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(member_renew_obj, member_renew);
+
+static mp_obj_t member_del(mp_obj_t index, mp_obj_t address) {
+    return mp_obj_new_bool(zt_plane_member_del(need(), (int)mp_obj_get_int(index), bytes_of(address, 5)) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(member_del_obj, member_del);
+
+// group_set(index, MAC and ADI, gather, ttl_ms, addresses)
+static mp_obj_t group_set(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    const uint8_t *group = bytes_of(args[1], 10);
+    mp_buffer_info_t members;
+    mp_get_buffer_raise(args[4], &members, MP_BUFFER_READ);
+    return mp_obj_new_bool(zt_plane_group_set(need(), zt_port_now(), (int)mp_obj_get_int(args[0]), group,
+        group + 6, get_u32(args[2]), get_u32(args[3]), members.buf, members.len / 5) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(group_set_obj, 5, 5, group_set);
+
+static mp_obj_t group_del(mp_obj_t index, mp_obj_t group_in) {
+    const uint8_t *group = bytes_of(group_in, 10);
+    return mp_obj_new_bool(zt_plane_group_del(need(), (int)mp_obj_get_int(index), group, group + 6) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(group_del_obj, group_del);
+
+static mp_obj_t flush(mp_obj_t kinds, mp_obj_t network) {
+    zt_plane_flush(need(), (unsigned)mp_obj_get_int(kinds), (int)mp_obj_get_int(network));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(flush_obj, flush);
+
+static mp_obj_t expire(void) {
+    zt_plane_expire(need(), zt_port_now());
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(expire_obj, expire);
+
+// ---- traffic and events
+
+// drain(): bring what the wires have to the plane; True if some may be left. It stops where Python has to
+// see an event before what follows.
+static mp_obj_t drain(void) {
+    need();
+    return mp_obj_new_bool(zt_port_drain());
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(drain_obj, drain);
+
+// event(buf, meta): bytes of the oldest event in buf, -1 for none. meta: kind, flags, copy flags, wire (255:
+// none), network, interface, address (5), then from 11 on the source as an address of the wire.
+static mp_obj_t event(mp_obj_t buf_in, mp_obj_t meta_in) {
+    uint8_t *buf = room_of(buf_in, ZT_PLANE_PACKET_MAX);
+    uint8_t *meta = room_of(meta_in, META);
+    zt_plane_event_t ev;
+    if (zt_plane_event_get(need(), &ev, buf, ZT_PLANE_PACKET_MAX) != 1) {
+        pending = false;
+        return MP_OBJ_NEW_SMALL_INT(-1);
+    }
+    zt_plane_event_t next;
+    pending = zt_plane_event_get(zt_plane, &next, NULL, 0) != 0; // none is empty, so it stays
+    meta[0] = ev.kind;
+    meta[1] = ev.flags;
+    meta[2] = ev.copy_flags;
+    meta[3] = (uint8_t)ev.wire;
+    meta[4] = (uint8_t)ev.network;
+    meta[5] = (uint8_t)ev.nic;
+    memcpy(meta + 6, ev.address, 5);
+    meta[11] = ev.from.size;
+    memcpy(meta + 12, ev.from.ip, 16);
+    meta[28] = (uint8_t)(ev.from.port >> 8);
+    meta[29] = (uint8_t)ev.from.port;
+    return MP_OBJ_NEW_SMALL_INT(ev.n);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(event_obj, event);
+
+// ---- counters and times, written to an array of 64-bit numbers each
+
+#define IO_COUNTERS 4
+
+static mp_obj_t counters(mp_obj_t out_in) {
+    uint64_t *out = (uint64_t *)(void *)room_of(out_in, 8 * (ZT_PLANE_COUNTERS + IO_COUNTERS));
+    uint32_t values[ZT_PLANE_COUNTERS];
+    zt_plane_counters(need(), values);
+    for (int i = 0; i < ZT_PLANE_COUNTERS; i++) {
+        out[i] = values[i];
+    }
+    out[ZT_PLANE_COUNTERS] = zt_io_counters.rx_messages;
+    out[ZT_PLANE_COUNTERS + 1] = zt_io_counters.rx_datagrams;
+    out[ZT_PLANE_COUNTERS + 2] = zt_io_counters.tx_messages;
+    out[ZT_PLANE_COUNTERS + 3] = zt_io_counters.tx_refused;
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(counters_obj, counters);
+
+static mp_obj_t names(void) {
+    static const char *const io[IO_COUNTERS] = { "rx_messages", "rx_datagrams", "tx_messages", "tx_refused" };
+    mp_obj_t list = mp_obj_new_list(0, NULL);
+    const char *name;
+    for (unsigned i = 0; (name = zt_plane_counter_name(i)) != NULL; i++) {
+        mp_obj_list_append(list, mp_obj_new_str_from_cstr(name));
+    }
+    for (int i = 0; i < IO_COUNTERS; i++) {
+        mp_obj_list_append(list, mp_obj_new_str_from_cstr(io[i]));
+    }
+    return list;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(names_obj, names);
+
+// network_stats(index, out): rx frames, rx bytes, tx frames, tx bytes, then the drops by cause.
+static mp_obj_t network_stats(mp_obj_t index, mp_obj_t out_in) {
+    uint64_t *out = (uint64_t *)(void *)room_of(out_in, 8 * (4 + ZT_PLANE_NET_DROPS));
+    zt_plane_network_stats_t s;
+    if (zt_plane_network_stats(need(), (int)mp_obj_get_int(index), &s) != 0) {
+        return mp_const_false;
+    }
+    out[0] = s.rx_frames;
+    out[1] = s.rx_bytes;
+    out[2] = s.tx_frames;
+    out[3] = s.tx_bytes;
+    for (int i = 0; i < ZT_PLANE_NET_DROPS; i++) {
+        out[4 + i] = s.drops[i];
+    }
+    return mp_const_true;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(network_stats_obj, network_stats);
+
+// peer_stats(address, out): rx packets and bytes, tx packets and bytes, ages of rx, frame, tx, sources.
+static mp_obj_t peer_stats(mp_obj_t address, mp_obj_t out_in) {
+    uint64_t *out = (uint64_t *)(void *)room_of(out_in, 8 * (7 + ZT_PLANE_SOURCES));
+    zt_plane_peer_stats_t s;
+    if (zt_plane_peer_stats(need(), zt_port_now(), bytes_of(address, 5), &s) != 0) {
+        return mp_const_false;
+    }
+    out[0] = s.rx_packets;
+    out[1] = s.rx_bytes;
+    out[2] = s.tx_packets;
+    out[3] = s.tx_bytes;
+    out[4] = s.rx_age;
+    out[5] = s.frame_age;
+    out[6] = s.tx_age;
+    for (int i = 0; i < ZT_PLANE_SOURCES; i++) {
+        out[7 + i] = s.source_age[i];
+    }
+    return mp_const_true;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(peer_stats_obj, peer_stats);
+
+// member_stats(index, address, out): ages of rx and tx.
+static mp_obj_t member_stats(mp_obj_t index, mp_obj_t address, mp_obj_t out_in) {
+    uint64_t *out = (uint64_t *)(void *)room_of(out_in, 16);
+    zt_plane_member_stats_t s;
+    if (zt_plane_member_stats(need(), zt_port_now(), (int)mp_obj_get_int(index), bytes_of(address, 5), &s) != 0) {
+        return mp_const_false;
+    }
+    out[0] = s.rx_age;
+    out[1] = s.tx_age;
+    return mp_const_true;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(member_stats_obj, member_stats);
+
+static const mp_rom_map_elem_t globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__ztplane) },
+    { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&init_obj) },
+    { MP_ROM_QSTR(MP_QSTR_start), MP_ROM_PTR(&start_obj) },
+    { MP_ROM_QSTR(MP_QSTR_stop), MP_ROM_PTR(&stop_obj) },
+    { MP_ROM_QSTR(MP_QSTR_peer_set), MP_ROM_PTR(&peer_set_obj) },
+    { MP_ROM_QSTR(MP_QSTR_peer_renew), MP_ROM_PTR(&peer_renew_obj) },
+    { MP_ROM_QSTR(MP_QSTR_peer_del), MP_ROM_PTR(&peer_del_obj) },
+    { MP_ROM_QSTR(MP_QSTR_peer_stats), MP_ROM_PTR(&peer_stats_obj) },
+    { MP_ROM_QSTR(MP_QSTR_network_set), MP_ROM_PTR(&network_set_obj) },
+    { MP_ROM_QSTR(MP_QSTR_network_del), MP_ROM_PTR(&network_del_obj) },
+    { MP_ROM_QSTR(MP_QSTR_network_stats), MP_ROM_PTR(&network_stats_obj) },
+    { MP_ROM_QSTR(MP_QSTR_member_set), MP_ROM_PTR(&member_set_obj) },
+    { MP_ROM_QSTR(MP_QSTR_member_renew), MP_ROM_PTR(&member_renew_obj) },
+    { MP_ROM_QSTR(MP_QSTR_member_del), MP_ROM_PTR(&member_del_obj) },
+    { MP_ROM_QSTR(MP_QSTR_member_stats), MP_ROM_PTR(&member_stats_obj) },
+    { MP_ROM_QSTR(MP_QSTR_group_set), MP_ROM_PTR(&group_set_obj) },
+    { MP_ROM_QSTR(MP_QSTR_group_del), MP_ROM_PTR(&group_del_obj) },
+    { MP_ROM_QSTR(MP_QSTR_flush), MP_ROM_PTR(&flush_obj) },
+    { MP_ROM_QSTR(MP_QSTR_expire), MP_ROM_PTR(&expire_obj) },
+    { MP_ROM_QSTR(MP_QSTR_drain), MP_ROM_PTR(&drain_obj) },
+    { MP_ROM_QSTR(MP_QSTR_event), MP_ROM_PTR(&event_obj) },
+    { MP_ROM_QSTR(MP_QSTR_counters), MP_ROM_PTR(&counters_obj) },
+    { MP_ROM_QSTR(MP_QSTR_names), MP_ROM_PTR(&names_obj) },
+};
+static MP_DEFINE_CONST_DICT(globals, globals_table);
+
+const mp_obj_module_t zt_plane_module = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&globals,
+};
+MP_REGISTER_MODULE(MP_QSTR__ztplane, zt_plane_module);

@@ -1,0 +1,50 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// What the module _ztplane asks of the port it is built into, and what the port may know of the plane.
+// One plane a process.
+
+#ifndef ZT_PLANE_PORT_H
+#define ZT_PLANE_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "zt_plane.h"
+
+// The running plane, or NULL.
+extern zt_plane_t *zt_plane;
+
+// ---- from the port
+
+extern const zt_hal_t zt_port_hal; // without kick, which is the module's
+// Ticks in ms.
+uint32_t zt_port_now(void);
+// The plane has begun, or has ended.
+void zt_port_plane(void);
+// Bring what the wires have to the plane, until there is an event for Python, a bound, or nothing left. True
+// if some may be left.
+bool zt_port_drain(void);
+// Was something left by the last one?
+bool zt_port_more(void);
+// Send what is queued.
+void zt_port_flush(void);
+
+typedef struct {
+    uint32_t rx_messages; // of recvmmsg
+    uint32_t rx_datagrams;
+    uint32_t tx_messages; // of sendmmsg
+    uint32_t tx_refused; // messages the host's stack did not take
+} zt_io_counters_t;
+
+extern zt_io_counters_t zt_io_counters;
+
+// ---- from the module
+
+// No plane any more.
+void zt_plane_end(void);
+// Events wait.
+bool zt_plane_pending(void);
+// A frame that an interface wants sent; false if the plane does not know the interface.
+bool zt_plane_linkoutput(int nic, const zt_seg_t *segments, size_t count);
+
+#endif

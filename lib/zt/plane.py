@@ -1,0 +1,373 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# The Python side of the data plane in C (docs/plane.md): puts into its tables what this node has
+# just done by itself, takes out at once what is no longer so, renews what still is, and processes
+# what the plane hands over. Every rule is Python's: an entry is only the memory of a decision.
+# Where the build has no plane, or with ZT_PLANE=python, none of this runs.
+
+import os
+
+from . import frames, log, planesync
+from ._compat import const, elapsed, ticks_add, ticks_diff, u16
+from .planesync import ADMITTED, SENDABLE
+
+TTL_MS = const(6000)  # the plane's own bound
+_RELAYED_MS = const(2000)  # our choice: what goes over a relay looks for a better way so often
+_DOUBT_MS = const(1000)  # the same while there is a direct path that does not answer
+_TICK_MS = const(1000)
+_ACTIVE_MS = const(2000)  # only what was in use lately is renewed
+_EVENTS = const(256)  # of one turn
+_PACKET, _FRAME, _COPY = const(1), const(2), const(3)
+_OPENED, _WHOLE = const(1), const(2)
+_FLUSH_PEERS, _FLUSH_MEMBERS, _FLUSH_GROUPS = const(1), const(4), const(8)
+_NONE = const(255)
+
+# peers, networks, members, groups, members of a group, packets in pieces, longest packet, bytes of
+# events, bytes of rules and credentials. At each bound Python does the rest.
+_LIMITS = {
+    "unix": (1024, 16, 1024, 64, 64, 16, 10024, 131072, 65536),
+    "small": (8, 1, 16, 2, 8, 2, 3072, 8192, 4096),
+}
+
+
+def wanted(hal):
+    """May this process use the plane?"""
+    return getattr(hal, "HAS_PLANE", False) and os.getenv("ZT_PLANE") != "python"
+
+
+class _Entry:
+    """What is installed: `what` is a Peer or a Member."""
+
+    def __init__(self, what):
+        self.what = what
+        self.until = 0
+        self.used = False
+
+
+class Plane:
+    """The plane of one driver and node; made by start()."""
+
+    def __init__(self, c, driver, node):
+        self.c = c
+        self.driver = driver
+        self.node = node
+        self.networks = {}  # nwid -> index
+        self.members = {}  # (nwid, address) -> _Entry
+        self.peers = {}  # address -> _Entry, with slots, way, via
+        self.groups = set()  # keys of multicast.py
+        self._refused = {}  # nwid -> generation of a configuration the plane has no room for
+        self._buf = bytearray(10240)
+        self._mv = memoryview(self._buf)
+        self._meta = bytearray(40)
+        self._last_tick = None
+        self._expired_at = None
+        self.sync = planesync.Sync(self)
+
+    # --- after Python has done it itself
+
+    def sent(self, now, net, m):
+        """A frame of ours went to member `m`."""
+        self._install(now, net, m)
+
+    def heard(self, now, nwid, source):
+        """A frame of an admitted member was processed."""
+        net = self.node.vl2.networks.get(nwid)
+        m = net.members.table.get(source) if net is not None else None
+        if m is not None:
+            self._install(now, net, m)
+
+    def multicast(self, now, net, key):
+        """A multicast of ours went to those known of a group."""
+        g = self.node.vl2.multicast.groups.get(key)
+        if g is None or key in self.groups or (net.replicators and not net.is_replicator):
+            return
+        order = [a for a in net.bridges if a != net.address]
+        order.extend([a for a in g.members if a != net.address and a not in order])
+        index = self._network(net)
+        if not order or index < 0:
+            return
+        for address in order:
+            m = net.members.table.get(address)
+            if m is None or not self._install(now, net, m):
+                return
+        # Not renewed: now and then Python gathers, and lets late comers have what they missed.
+        if self.c.group_set(index, key[8:], 0, TTL_MS, b"".join(order)):
+            self.groups.add(key)
+
+    def _install(self, now, net, m):
+        ttl = self._fit_member(now, net, m)
+        if not ttl or self._network(net) < 0 or not self._install_peer(now, m.address):
+            return False
+        flags = self.sync.flags(now, net, m)
+        e = self.members.get((net.nwid, m.address)) or _Entry(m)
+        index = self.networks[net.nwid]
+        if self.c.member_set(index, m.address, flags, ttl, self.sync.credentials_of(net, m)):
+            e.what = m
+            e.until = ticks_add(now, ttl)
+            self.members[(net.nwid, m.address)] = e
+            return True
+        self.members.pop((net.nwid, m.address), None)
+        return False
+
+    def _network(self, net):
+        """The index of a network whose configuration is in force, installed if need be; or -1."""
+        index = self.networks.get(net.nwid)
+        if index is None:
+            card = self.driver.nics.by_nwid.get(net.nwid)
+            if net.config is None or net.cut or card is None or card.n is None:
+                return -1
+            if self._refused.get(net.nwid) == net.generation:
+                return -1
+            index = self.c.network_set(
+                net.nwid,
+                card.n,
+                net.config.flags,
+                net.config.multicast_limit,
+                self.sync.network_flags(net),
+                net.config.rules,
+                self.sync.own_credentials(net),
+            )
+            if index < 0:
+                self._refused[net.nwid] = net.generation
+                return -1
+            self.networks[net.nwid] = index
+            self.sync.begin(net.nwid)
+        return index
+
+    def _fit_member(self, now, net, m):
+        """For how many ms a member may be in the table; 0 for not at all."""
+        if net.config is None or net.cut or m.generation != net.generation:
+            return 0
+        flags = self.sync.flags(now, net, m)
+        ttl = TTL_MS
+        if flags & SENDABLE:
+            ttl = min(ttl, frames.PUSH_MS - ticks_diff(now, m.last_push))
+        if flags & ADMITTED:
+            ttl = min(ttl, planesync.LIKE_MS - ticks_diff(now, m.last_like))
+        return max(ttl, 0) if flags else 0
+
+    def _install_peer(self, now, address):
+        peer = self.node.topology.peers.get(address)
+        if peer is None or peer.last_receive is None:
+            return False
+        via, slot = self.node.choose(now, peer)
+        ttl = self._fit_peer(now, peer, via, slot)
+        if not ttl:
+            return False
+        e = self.peers.get(address) or _Entry(peer)
+        slots = sorted_slots(peer, now)
+        way = planesync.pack_way(slot.path, [s.path for s in slots])
+        if not self.c.peer_set(address, peer.key, way, ttl):
+            self.peers.pop(address, None)
+            return False
+        e.what = peer
+        e.until = ticks_add(now, ttl)
+        e.slots = slots
+        e.slot = slot
+        e.via = via
+        e.relayed = via is not peer
+        self.peers[address] = e
+        peer.plane = via.plane = self
+        return True
+
+    def _fit_peer(self, now, peer, via, slot):
+        if slot is None or slot.path.local_socket is None:
+            return 0
+        if via is not peer:
+            return _DOUBT_MS if peer.best_slot(now) is not None else _RELAYED_MS
+        return 0 if slot.quiet(now) or slot.dead(now) else TTL_MS
+
+    # --- at once, when something is no longer so
+
+    def network_changed(self, net):
+        """Its configuration, our own certificate, or whether it is joined at all."""
+        self.sync.fold(net)
+        index = self.networks.pop(net.nwid, None)
+        if index is not None:
+            self.c.network_del(index)
+            for key in [k for k in self.members if k[0] == net.nwid]:
+                del self.members[key]
+            self.groups = set([k for k in self.groups if k[:8] != net.nwid])
+
+    def member_changed(self, net, address):
+        """Credentials of one member, or of all (None)."""
+        index = self.networks.get(net.nwid)
+        if index is None:
+            return
+        if address is not None:
+            if self.members.pop((net.nwid, address), None) is not None:
+                self.c.member_del(index, address)
+            return
+        self.c.flush(_FLUSH_MEMBERS, index)
+        for key in [k for k in self.members if k[0] == net.nwid]:
+            del self.members[key]
+
+    def path_changed(self, peer):
+        """The ways to a peer, or that it is known at all; of a root also those it relays for."""
+        self._drop_peer(peer.address)
+        for address in [a for a, e in self.peers.items() if e.via is peer]:
+            self._drop_peer(address)
+        peer.plane = None
+
+    def paths_changed(self):
+        """Wires or local addresses."""
+        self.sync.peers(self.node.now)
+        self.c.flush(_FLUSH_PEERS, -1)
+        self.peers = {}
+
+    def group_changed(self, key):
+        if key in self.groups:
+            self.groups.discard(key)
+            self.c.group_del(self.networks[key[:8]], key[8:])
+
+    def _drop_peer(self, address):
+        e = self.peers.get(address)
+        if e is not None:
+            self.sync.peer(self.node.now, e)
+            del self.peers[address]
+            self.c.peer_del(address)
+
+    # --- time
+
+    def tick(self, now):
+        """Read back and renew; ms until it is due again."""
+        left = 0
+        if self._last_tick is not None:
+            left = _TICK_MS - ticks_diff(now, self._last_tick)
+        if 0 < left <= _TICK_MS:
+            return left
+        self._last_tick = now
+        self.sync.peers(now)
+        for address in list(self.peers):
+            self._renew_peer(now, address, self.peers[address])
+        for key in list(self.members):
+            self._renew_member(now, key, self.members[key])
+        for nwid in self.networks:
+            self.sync.fold(self.node.vl2.networks[nwid])
+        if elapsed(now, self._expired_at, TTL_MS):
+            self._expired_at = now
+            self.groups = set()
+            self.c.flush(_FLUSH_GROUPS, -1)
+            self.c.expire()
+        return _TICK_MS if self.peers else TTL_MS
+
+    def _renew_peer(self, now, address, e):
+        peer = e.what
+        if e.relayed:
+            if ticks_diff(now, e.until) >= 0:
+                del self.peers[address]
+            return
+        via, slot = self.node.choose(now, peer)
+        if slot is not e.slot or not self._fit_peer(now, peer, via, slot):
+            self._drop_peer(address)
+        elif not e.used or planesync.push_due(now, peer):
+            # Not in use, or a packet should come through Python: it may run out.
+            if ticks_diff(now, e.until) >= 0:
+                del self.peers[address]
+        elif self.c.peer_renew(address, TTL_MS):
+            e.until = ticks_add(now, TTL_MS)
+        else:
+            del self.peers[address]
+
+    def _renew_member(self, now, key, e):
+        m = e.what
+        net = self.node.vl2.networks[key[0]]
+        index = self.networks[key[0]]
+        ttl = self._fit_member(now, net, m)
+        rx, tx = self.sync.member(now, index, m)
+        if not ttl:
+            self.member_changed(net, m.address)
+        elif min(rx, tx) > _ACTIVE_MS or not self.c.member_renew(index, m.address, ttl):
+            if ticks_diff(now, e.until) >= 0:
+                self.member_changed(net, m.address)
+        else:
+            e.until = ticks_add(now, ttl)
+
+    # --- traffic
+
+    def drain(self, now):
+        """Wires and events in turn; True when some may be left."""
+        for _ in range(_EVENTS):
+            if not self.events(now) and not self.c.drain():
+                return self.events(now)
+        return True
+
+    def events(self, now):
+        """Process what the plane has for us; True if there was any."""
+        n = self.c.event(self._buf, self._meta)
+        if n < 0:
+            return False
+        while n >= 0:
+            try:
+                self._event(now, self._meta, n)
+            except OSError as e:
+                # A state file that cannot be written; the node itself is unharmed.
+                log.error("driver", str(e))
+            n = self.c.event(self._buf, self._meta)
+        return True
+
+    def _event(self, now, meta, n):
+        kind = meta[0]
+        if kind == _PACKET:
+            wire = meta[3] if meta[3] != _NONE else None
+            remote = (bytes(meta[12 : 12 + meta[11]]), u16(meta, 28))
+            if meta[1] & _OPENED:
+                self.node.process_opened_packet(now, wire, remote, self._mv[:n])
+            elif meta[1] & _WHOLE:
+                self.node.process_whole_packet(now, wire, remote, self._mv[:n])
+            else:
+                self.node.process_wire_packet(now, wire, remote, self._mv[:n])
+        elif kind == _FRAME:
+            self.driver.nics.sent(now, meta[5], self._mv, n)
+        elif kind == _COPY:
+            for nwid, index in self.networks.items():
+                if index == meta[4]:
+                    f = self._mv[:n]
+                    frames.copy(
+                        self.node.vl2.networks[nwid],
+                        now,
+                        bytes(meta[6:11]),
+                        meta[2],
+                        bytes(f[0:6]),
+                        bytes(f[6:12]),
+                        bytes(f[12:14]),
+                        f[14:],
+                    )
+
+    def counters(self):
+        return self.sync.counters()
+
+    def close(self):
+        self.sync.peers(self.node.now)
+        for e in self.peers.values():
+            e.what.plane = None
+        self.peers = {}
+        self.members = {}
+        self.networks = {}
+        self.c.stop()
+
+
+def sorted_slots(peer, now):
+    """The unexpired slots, those heard last first, as many as the plane takes for sources."""
+    slots = [
+        s
+        for s in peer.slots
+        if s.lr is not None and not s.expired(now) and s.path.local_socket is not None
+    ]
+    slots.sort(key=lambda s: ticks_diff(now, s.lr))
+    return slots[: planesync.SOURCES]
+
+
+def start(driver, node):
+    """The Plane of this driver and node, or None where there is none or too little memory."""
+    # A TAP device's frames go through Python.
+    if driver.settings.tap is not None or not wanted(driver.hal):
+        return None
+    import _ztplane
+
+    try:
+        _ztplane.start(node.address, _LIMITS[node.limits.profile], driver.hal.random(16))
+    except OSError as e:
+        log.warn("plane", "not started: %s" % e)
+        return None
+    return Plane(_ztplane, driver, node)
