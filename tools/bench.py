@@ -320,7 +320,7 @@ def node_rows(quick):
             "./zt perf server; ./zt perf client IP"),
     )  # fmt: skip
     rows.append(
-        row("resident_memory", round(ours_mb, 1), "MB", 6, PEER + " with CPython", round(peer_mb, 1),
+        row("resident_memory", round(ours_mb, 1), "MB", 6, PEER + " in CPython", round(peer_mb, 1),
             "VmRSS of ./zt perf server after the transfer"),
     )  # fmt: skip
     return rows

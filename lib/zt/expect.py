@@ -36,7 +36,7 @@ class Expected:
             self.sent[packet_id] = (now, r[1], r[2])
 
     def find(self, now, packet_id, verb, source):
-        """ms since the request with this ID and verb went to `source`, or None if there is none."""
+        """ms since the request with this ID and verb went to `source`, or None."""
         r = self.sent.get(packet_id)
         if r is None or r[1] != verb or r[2] != source or elapsed(now, r[0], _KEEP_MS):
             return None

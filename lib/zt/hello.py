@@ -156,7 +156,7 @@ def receive(node, now, rx):
 
 
 def finish(node, now, rx, peer):
-    """The part after the MAC check. Raises ValueError for a HELLO whose fields run over the end."""
+    """The part after the MAC check. ValueError if its fields run over the end."""
     p = rx.p
     n = rx.n
     o = _AFTER_IDENTITY

@@ -167,7 +167,7 @@ class Node(VL2Host):
         self.controller = ControllerPort(self, controller)
 
     def set_local_addresses(self, addresses):
-        """Tell the node which (ip, port) others might reach us at; offered in PUSH_DIRECT_PATHS."""
+        """Tell the node which (ip, port) others might reach us at (PUSH_DIRECT_PATHS)."""
         before = self.local_addresses
         self.local_addresses = tuple(addresses)
         if before and set(before) != set(self.local_addresses):
