@@ -37,25 +37,61 @@ static bool of_another_network(const ip6_addr_t *a, const struct netif *inp) {
     return false;
 }
 
-static bool listen_to(const struct pbuf *p, struct netif *inp) {
-    uint8_t type = *(const uint8_t *)p->payload;
-    if (type == ICMP6_TYPE_RA || type == ICMP6_TYPE_RD) {
-        return false; // the controller alone says where routes go, never a member
+#define ND_HEAD 24 // of a solicitation or an advertisement, before its options
+#define PTB_HEAD 8
+
+// RFC 4861, 7.1: the sender is on this link, no option is empty or goes over the end. lwIP takes the
+// first option for the link-layer address without looking, so another one is cut off.
+static bool is_neighbour_message(struct pbuf *p, uint8_t option) {
+    const uint8_t *m = p->payload;
+    if (p->len < ND_HEAD || IP6H_HOPLIM(ip6_current_header()) != 255) {
+        return false;
     }
-    if (type == ICMP6_TYPE_NS || type == ICMP6_TYPE_NA) {
-        struct {
-            uint8_t head[8];
-            ip6_addr_p_t target;
-        } message;
-        ip6_addr_t target;
-        if (pbuf_copy_partial(p, &message, sizeof(message), 0) != sizeof(message)) {
+    for (size_t at = ND_HEAD; at < p->len;) {
+        size_t size = at + 1 < p->len ? (size_t)m[at + 1] * 8 : 0;
+        if (size == 0 || size > p->len - at) {
             return false;
         }
-        ip6_addr_copy_from_packed(target, message.target);
-        ip6_addr_assign_zone(&target, IP6_UNICAST, inp);
-        return !of_another_network(&target, inp) && !of_another_network(ip6_current_src_addr(), inp);
+        at += size;
+    }
+    if (p->len > ND_HEAD && (m[ND_HEAD] != option || m[ND_HEAD + 1] != 1)) {
+        pbuf_realloc(p, ND_HEAD);
     }
     return true;
+}
+
+// RFC 8201: nobody may ask for less than IPv6's least MTU. lwIP would make fragments of no bytes, for
+// ever. More than the network's own is not believed, nor the word of a network that the packets in
+// question do not take.
+static bool is_too_big_message(const struct pbuf *p, const struct netif *inp) {
+    if (p->len < PTB_HEAD + IP6_HLEN) {
+        return false;
+    }
+    const uint8_t *m = p->payload;
+    uint32_t mtu = (uint32_t)m[4] << 24 | (uint32_t)m[5] << 16 | (uint32_t)m[6] << 8 | m[7];
+    ip6_addr_t dest;
+    memset(&dest, 0, sizeof(dest));
+    memcpy(dest.addr, m + PTB_HEAD + 24, 16);
+    return mtu >= IP6_MIN_MTU_LENGTH && mtu < netif_mtu6(inp) && zt_netif_route6(NULL, &dest) == inp;
+}
+
+static bool listen_to(struct pbuf *p, struct netif *inp) {
+    uint8_t type = *(const uint8_t *)p->payload;
+    if (p->len != p->tot_len) {
+        return false; // put together of fragments (RFC 6980)
+    }
+    if (type == ICMP6_TYPE_PTB) {
+        return is_too_big_message(p, inp);
+    }
+    // The controller alone says where routes go: no router's and no redirecting member's word counts.
+    if ((type != ICMP6_TYPE_NS && type != ICMP6_TYPE_NA) || !is_neighbour_message(p, type == ICMP6_TYPE_NS ? 1 : 2)) {
+        return false;
+    }
+    ip6_addr_t target;
+    memset(&target, 0, sizeof(target));
+    memcpy(target.addr, (const uint8_t *)p->payload + 8, 16);
+    ip6_addr_assign_zone(&target, IP6_UNICAST, inp);
+    return !of_another_network(&target, inp) && !of_another_network(ip6_current_src_addr(), inp);
 }
 
 void nd6_input(struct pbuf *p, struct netif *inp) {

@@ -20,6 +20,7 @@
 
 #define ETHERNET_HEADER 14
 #define FRAME_MAX (10000 + ETHERNET_HEADER)
+#define FRAME_MIN 60
 
 zt_netif_t zt_netifs[ZT_NETIF_MAX];
 uint32_t zt_netif_serial;
@@ -533,13 +534,16 @@ int zt_netif_input_owned(int n, uint8_t *frame, size_t len, zt_owner_t *owner) {
     if (len < ETHERNET_HEADER || len > FRAME_MAX) {
         return ZT_NETIF_ERR_ARG;
     }
-    struct pbuf *p = owner != NULL ? owned(frame, len, owner) : NULL;
+    // lwIP reads an IPv4 header before it has looked whether there is one: on a wire no frame is shorter.
+    size_t room = len < FRAME_MIN ? FRAME_MIN : len;
+    struct pbuf *p = owner != NULL && room == len ? owned(frame, len, owner) : NULL;
     if (p == NULL) {
-        p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+        p = pbuf_alloc(PBUF_RAW, (u16_t)room, PBUF_RAM);
         if (p == NULL) {
             return ZT_NETIF_ERR_MEM;
         }
         memcpy(p->payload, frame, len);
+        memset((uint8_t *)p->payload + len, 0, room - len);
     }
     zt_netif_active++;
     if (ethernet_input(p, &z->netif) != ERR_OK) {

@@ -291,3 +291,92 @@ def test_sockets_of_the_host_and_of_the_stack_are_waited_for_together():
         p.unregister(x)
         x.close()
     assert p.poll(0) == []
+
+
+def test_a_peer_that_takes_nothing_does_not_hold_a_caller_that_cannot_wait():
+    import select
+    import time
+
+    mirror = Mirror()
+    server = lwip.socket()
+    server.setsockopt(lwip.SOL_SOCKET, lwip.SO_REUSEADDR, 1)
+    server.bind(("", 8081))
+    server.listen(1)
+    client = lwip.socket()
+    client.connect(("10.9.0.77", 8081))
+    peer, _ = server.accept()
+    hal.wait(50)
+    hal.set_pump(None)  # nothing is acknowledged from here on
+    client.setblocking(False)
+    client.setsockopt(lwip.IPPROTO_TCP, lwip.TCP_NODELAY, 1)
+    start = time.ticks_ms()
+    count = 0
+    error = 0
+    while not error and count < 1000:
+        try:
+            count += client.send(b"x")
+        except OSError as e:
+            error = e.errno
+    assert error == errno.EAGAIN and 20 < count < 1000, (error, count)
+    assert time.ticks_diff(time.ticks_ms(), start) < 5000  # upstream: 10 s, then ENOMEM
+    p = select.poll()
+    p.register(client, select.POLLOUT)
+    assert p.poll(0) == []
+    hal.set_pump(mirror.pump)
+    assert p.poll(5000)
+    client.setblocking(True)
+    client.sendall(b"y" * 100000)
+    got = b""
+    while len(got) < count:
+        got += peer.recv(count - len(got))
+    assert got == b"x" * count
+    for s in (client, peer, server):
+        s.close()
+    hal.wait(50)
+    mirror.close()
+
+
+def test_too_small_an_mtu_is_not_believed_and_a_fair_one_is():
+    hal.set_pump(None)
+    n = hal.nic_add(MAC, 2800)
+    mine = b"\xfd\0" + bytes(13) + b"\x01"
+    peer = b"\xfd\0" + bytes(13) + b"\x09"
+    hal.nic_addr(n, mine, 64, True)
+    assert solicit(n, MAC, peer, mine, FAR)
+    hal.ping_send(peer, 1, 1, b"")
+    sent()
+    # lwIP made fragments of no bytes without end of 48; 65,535 is beyond the network's own.
+    for mtu in (48, 0, 47, 55, 1279, 65535, 1400):
+        body = b"\x02\0\0\0" + mtu.to_bytes(4, "big")
+        body += b"\x60\0\0\0\0\x08\x3a\x40" + mine + peer + bytes(8)
+        hal.nic_input(n, MAC + FAR + b"\x86\xdd" + icmp6(peer, mine, body))
+        hal.ping_send(peer, 1, 1, bytes(2000))
+        sizes = [len(f) for _, f in sent()]
+        assert sizes == ([2062] if mtu != 1400 else [1414, 718]), (mtu, sizes)
+    hal.nic_remove(n)
+
+
+def test_neighbour_messages_that_break_the_rules_are_dropped():
+    hal.set_pump(None)
+    n = hal.nic_add(MAC, 2800)
+    mine = b"\xfd\0" + bytes(13) + b"\x01"
+    peer = b"\xfd\0" + bytes(13) + b"\x09"
+    hal.nic_addr(n, mine, 64, True)
+    head = b"\x87\0\0\0\0\0\0\0" + mine
+
+    def answered(body, hops=255):
+        sent()
+        packet = icmp6(peer, mine, body)
+        packet = packet[:7] + bytes([hops]) + packet[8:]
+        hal.nic_input(n, MAC + FAR + b"\x86\xdd" + packet)
+        return len([f for _, f in sent() if f[54] in (135, 136)])
+
+    good = head + b"\x01\x01" + FAR
+    assert answered(good)
+    empty = head + b"\x01\0" + FAR
+    long = head + b"\x01\x02" + FAR
+    for bad in (empty, long, good[:-1], good + b"\x0e", head[:20]):
+        assert not answered(bad), bad
+    assert not answered(good, 254)
+    assert answered(good + b"\x0e\x01" + bytes(6))  # a nonce, as Linux adds it
+    hal.nic_remove(n)

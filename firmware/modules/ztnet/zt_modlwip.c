@@ -8,6 +8,8 @@
 //   `socket` and `start`/`ticks_start`, with file-scope stand-ins for the callers that lack one.
 // - New pcbs take both address families, so the same sockets do IPv4 and IPv6.
 // - A UDP socket queues datagrams; upstream keeps one and drops the rest.
+// - What a TCP socket takes is what lwIP has room for. Upstream asks for the bytes only, not for the
+//   segments, and where those are used up it holds even a non-blocking caller for 10 s.
 // - lwip.reset() must not re-initialize the stack under our interfaces.
 //
 // Pinned to MicroPython 1.25.0: look here again at every change of version.
@@ -102,6 +104,34 @@ static void tcp_poll_longer(struct tcp_pcb *pcb, tcp_poll_fn fn, u8_t interval) 
 }
 
 #define tcp_poll(pcb, fn, interval) tcp_poll_longer(pcb, fn, interval)
+
+// ---- sending ----
+
+// How many bytes tcp_write() takes: each piece of a segment's size needs a place in the queue, and a peer
+// that tells of small windows makes the pieces small.
+static u16_t room_to_send(const struct tcp_pcb *pcb) {
+    tcpwnd_size_t half = pcb->snd_wnd_max / 2;
+    size_t piece = half != 0 && half < pcb->mss ? half : pcb->mss;
+    size_t used = pcb->snd_queuelen + 2u; // one for what is half full, one for the FIN
+    size_t room = used < TCP_SND_QUEUELEN ? (TCP_SND_QUEUELEN - used) * piece : 0;
+    return (u16_t)LWIP_MIN(room, pcb->snd_buf);
+}
+
+// The segments of all connections are one pool, the packets' memory another. Where one is used up a
+// non-blocking caller comes again; a short pause keeps it from spinning.
+static err_t write_or_later(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t flags, bool later) {
+    err_t err = tcp_write(pcb, data, len, flags);
+    if (err == ERR_MEM && later) {
+        tcp_output(pcb);
+        zt_wait_once(5);
+        return ERR_WOULDBLOCK;
+    }
+    return err;
+}
+
+#undef tcp_sndbuf
+#define tcp_sndbuf(pcb) room_to_send(pcb)
+#define tcp_write(pcb, data, len, flags) write_or_later(pcb, data, len, flags, socket->timeout == 0)
 
 // ---- a queue of datagrams for each UDP socket ----
 
