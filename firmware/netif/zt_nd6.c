@@ -1,6 +1,6 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// lwIP's neighbour discovery (included as text), changed in two things.
+// lwIP's neighbour discovery (included as text), changed in three things.
 //
 // Its idea of "on this link": lwIP takes every prefix for a /64 and sends no solicitation for a target
 // outside of those of its own addresses. The prefixes of a network are of any length; the routes of
@@ -8,12 +8,17 @@
 //
 // What it listens to: every message passes nd6_input() below first, after lwIP has read past extension
 // headers and joined fragments, so that nothing hides it.
+//
+// What it sends when a neighbour has answered: zt_netif_output6() ends a loop without end.
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lwip/ethip6.h"
 #include "lwip/ip6_addr.h"
 #include "zt_netif_hooks.h"
+#include "zt_netif_priv.h"
 
 #undef ip6_addr_net_eq
 #define ip6_addr_net_eq(target, mine) zt_netif_same_link6(target, mine)
@@ -94,10 +99,26 @@ static bool listen_to(struct pbuf *p, struct netif *inp) {
     return !of_another_network(&target, inp) && !of_another_network(ip6_current_src_addr(), inp);
 }
 
+// When a neighbour has answered, lwIP sends what waited for it. A packet may find its way through another
+// neighbour by now, and if the table is full that one takes the place of the first: lwIP puts the packet
+// back where it takes the next from, for ever. No more than can wait is sent for one message.
+static unsigned may_send = UINT_MAX;
+
 void nd6_input(struct pbuf *p, struct netif *inp) {
     if (p->len == 0 || !listen_to(p, inp)) {
         pbuf_free(p);
         return;
     }
+    may_send = MEMP_NUM_ND6_QUEUE + 4; // and answers of its own
     lwip_nd6_input(p, inp);
+    may_send = UINT_MAX;
+}
+
+err_t zt_netif_output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dest) {
+    // An answer to nobody; lwIP would find "nobody" in the unused entries of its table.
+    if (may_send == 0 || ip6_addr_isany(dest)) {
+        return ERR_VAL;
+    }
+    may_send -= may_send != UINT_MAX;
+    return ethip6_output(netif, p, dest);
 }

@@ -7,7 +7,6 @@
 
 #include "lwip/dns.h"
 #include "lwip/etharp.h"
-#include "lwip/ethip6.h"
 #include "lwip/igmp.h"
 #include "lwip/init.h"
 #include "lwip/mld6.h"
@@ -233,7 +232,7 @@ static err_t netif_start(struct netif *netif) {
     netif->name[1] = 't';
     netif->hwaddr_len = 6;
     netif->output = etharp_output;
-    netif->output_ip6 = ethip6_output;
+    netif->output_ip6 = zt_netif_output6;
     netif->linkoutput = link_output;
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
     netif_set_igmp_mac_filter(netif, group_changed4);

@@ -1,13 +1,16 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// lwIP's questions about routes, answered by zt_netif.c from the managed routes of all networks.
+// lwIP's questions: about routes, answered by zt_netif_route.c from the managed routes of all networks,
+// and whether a TCP segment is fit to be read (zt_netif_tcp.c).
 
 #ifndef ZT_NETIF_HOOKS_H
 #define ZT_NETIF_HOOKS_H
 
+#include "lwip/err.h"
 #include "lwip/ip_addr.h"
 
 struct netif;
+struct tcp_hdr;
 
 // src may be NULL or unspecified.
 struct netif *zt_netif_route4(const ip4_addr_t *src, const ip4_addr_t *dest);
@@ -19,9 +22,15 @@ const ip6_addr_t *zt_netif_gateway6(struct netif *netif, const ip6_addr_t *dest)
 // the interface).
 int zt_netif_same_link6(const ip6_addr_t *target, const ip6_addr_t *mine);
 
+// ERR_OK, or the segment is dropped. `options` bytes follow the header, from the first-th on in `second`
+// if that is not NULL.
+err_t zt_netif_tcp_in(const struct tcp_hdr *head, u16_t options, u16_t first, const u8_t *second);
+
 // LWIP_HOOK_IP4_ROUTE_SRC is in lwipopts.h: lwIP's own headers must know of it.
 #define LWIP_HOOK_ETHARP_GET_GW(netif, dest) zt_netif_gateway4(netif, dest)
 #define LWIP_HOOK_IP6_ROUTE(src, dest) zt_netif_route6(src, dest)
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, head, options, first, second, p) \
+    zt_netif_tcp_in(head, options, first, second)
 #define LWIP_HOOK_ND6_GET_GW(netif, dest) zt_netif_gateway6(netif, dest)
 
 #endif

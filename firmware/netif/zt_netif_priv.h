@@ -29,6 +29,8 @@ extern uint32_t zt_netif_serial;
 extern uint32_t zt_netif_active;
 
 zt_netif_t *zt_netif_get(int n);
+// Where lwIP hands over an IPv6 packet (zt_nd6.c).
+err_t zt_netif_output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dest);
 // len 4 or 16; netif gives a link-local address its zone, NULL none.
 void zt_netif_address(ip_addr_t *out, const uint8_t *ip, size_t len, struct netif *netif);
 

@@ -380,3 +380,82 @@ def test_neighbour_messages_that_break_the_rules_are_dropped():
     assert not answered(good, 254)
     assert answered(good + b"\x0e\x01" + bytes(6))  # a nonce, as Linux adds it
     hal.nic_remove(n)
+
+
+def with_option(frame, option):
+    """A TCP segment over IPv4 without options, with these 4 bytes of them."""
+    f = bytearray(frame[:54] + option + frame[54:])
+    f[16:18] = (len(f) - 14).to_bytes(2, "big")
+    f[24:26] = b"\0\0"
+    f[24:26] = checksum(bytes(f[14:34])).to_bytes(2, "big")
+    f[46] = 6 << 4
+    f[50:52] = b"\0\0"
+    pseudo = bytes(f[26:34]) + b"\0\x06" + (len(f) - 34).to_bytes(2, "big")
+    f[50:52] = checksum(pseudo + bytes(f[34:])).to_bytes(2, "big")
+    return bytes(f)
+
+
+def test_a_segment_size_told_in_the_middle_of_a_connection_is_not_believed():
+    class Keeping(Mirror):
+        kept = None
+
+        def answer(self, f):
+            back = Mirror.answer(self, f)
+            if back is not None and back[12:14] == b"\x08\0" and back[34:36] == b"\x1f\x92":
+                if back[47] == 0x10 and back[46] >> 4 == 5:
+                    self.kept = bytes(back)  # the server's plain ACK, on its way to the client
+            return back
+
+    mirror = Keeping()
+    server = lwip.socket()
+    server.setsockopt(lwip.SOL_SOCKET, lwip.SO_REUSEADDR, 1)
+    server.bind(("", 8082))
+    server.listen(1)
+    client = lwip.socket()
+    client.connect(("10.9.0.77", 8082))
+    peer, _ = server.accept()
+    client.send(b"x" * 100)
+    assert len(peer.recv(100)) == 100
+    hal.wait(300)
+    assert mirror.kept is not None
+    hal.set_pump(None)
+    client.setblocking(False)
+    for n in (1000, 1, 1):  # the last ones wait in a half filled segment
+        client.send(b"y" * n)
+    hal.nic_input(mirror.n, with_option(mirror.kept, b"\x02\x04\0\x64"))
+    for n in (1, 3000):
+        client.send(b"z" * n)  # lwIP's assertion ended the process
+    hal.set_pump(mirror.pump)
+    got = b""
+    while len(got) < 4003:
+        got += peer.recv(5000)
+    assert got == b"y" * 1002 + b"z" * 3001
+    assert max(mirror.sizes) > 2000
+    for s in (client, peer, server):
+        s.close()
+    hal.wait(50)
+    mirror.close()
+
+
+def test_a_full_table_of_neighbours_ends_no_message_in_a_loop():
+    hal.set_pump(None)
+    n = hal.nic_add(MAC, 2800)
+    mine = b"\xfd\0" + bytes(13) + b"\x01"
+    hal.nic_addr(n, mine, 64, True)
+    head = MAC + FAR + b"\x86\xdd"
+    echo = b"\x80\0\0\0\0\x01\0\x01" + bytes(20)
+    nobody = bytes(16)
+    peers = [b"\xfd\0" + bytes(12) + b"\x01" + bytes([i]) for i in range(80)]
+    for i, peer in enumerate(peers):
+        # Its answer waits for a neighbour that does not tell its address.
+        hal.nic_input(n, head + icmp6(peer, mine, echo))
+        hal.nic_input(n, head + icmp6(nobody, mine, echo))
+        if i % 8 == 0:
+            hal.nic_route(n, b"\xfd\x77" + bytes(14), 32, None, True)
+    sent()
+    for peer in peers:
+        body = b"\x88\0\0\0\x60\0\0\0" + peer + b"\x02\x01" + FAR
+        hal.nic_input(n, head + icmp6(peer, mine, body))
+    answers = [f for _, f in sent() if f[12:14] == b"\x86\xdd" and f[54] == 129]
+    assert answers and nobody not in [f[38:54] for f in answers]
+    hal.nic_remove(n)
