@@ -8,6 +8,9 @@
 #include "lwip/netif.h"
 #include "zt_netif.h"
 
+#define ZT_ETHERNET_HEADER 14
+#define ZT_FRAME_MAX (10000 + ZT_ETHERNET_HEADER)
+
 typedef struct {
     uint8_t len;     // 0 free, 4 or 16
     uint8_t bits;
@@ -29,6 +32,9 @@ extern uint32_t zt_netif_serial;
 extern uint32_t zt_netif_active;
 
 zt_netif_t *zt_netif_get(int n);
+// Where lwIP hands over a frame, and the frames that wait (zt_netif_ring.c).
+err_t zt_netif_link_output(struct netif *netif, struct pbuf *p);
+void zt_netif_ring_reset(void);
 // Where lwIP hands over an IPv6 packet (zt_nd6.c).
 err_t zt_netif_output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dest);
 // len 4 or 16; netif gives a link-local address its zone, NULL none.

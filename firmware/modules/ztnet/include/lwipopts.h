@@ -1,7 +1,7 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // Every limit of the lwIP inside the process, in one place. The stack runs in the one thread there
-// is (NO_SYS) and its timers are run by zt_netif.c, which lets an idle process sleep.
+// is (NO_SYS) and its timers are run by zt_netif_timer.c, which lets an idle process sleep.
 //
 // Memory: the pools below are static and, once lwIP has linked their free lists, resident: about
 // 60 KB in all. Packets come from the C heap, up to ZT_LWIP_HEAP, so they cost only while they live.
@@ -123,7 +123,7 @@ void zt_netif_free(void *p);
 #define LWIP_CHKSUM zt_netif_chksum // lwIP's own adds up 16 bits at a time
 uint16_t zt_netif_chksum(const void *data, int n);
 
-// ---- where the routes of zt_netif.c enter ----
+// ---- where the routes of zt_netif_route.c enter ----
 #define LWIP_HOOK_FILENAME "zt_netif_hooks.h"
 #define LWIP_HOOK_IP4_ROUTE_SRC(src, dest) zt_netif_route4(src, dest)
 
