@@ -4,7 +4,6 @@
 // own. Functions that set return False where the plane had no room. An address of the wire is 20 bytes:
 // length of the IP (4, 16; 0: none), IP (16), port (2), number of the wire (1).
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "py/mperrno.h"
@@ -33,13 +32,14 @@ bool zt_plane_pending(void) {
 static void kick(void *ctx) {
     (void)ctx;
     pending = true;
+    zt_port_kick();
 }
 
 bool zt_plane_linkoutput(int nic, const zt_seg_t *segments, size_t count) {
     if (zt_plane == NULL || nic < 0 || nic >= NICS || network_of[nic] < 0) {
         return false;
     }
-    return zt_plane_tx(zt_plane, zt_port_now(), network_of[nic], segments, count) >= 0;
+    return zt_plane_tx(zt_plane, zt_port_ms(), network_of[nic], segments, count) >= 0;
 }
 
 static zt_plane_t *need(void) {
@@ -88,7 +88,7 @@ void zt_plane_end(void) {
         zt_port_flush();
         zt_plane_wipe(zt_plane);
         zt_plane = NULL;
-        free(memory);
+        zt_port_free(memory);
         memory = NULL;
         pending = false;
         zt_netif_output = NULL;
@@ -118,7 +118,7 @@ static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_i
     };
     zt_plane_end();
     size_t memory_n = zt_plane_size(&l);
-    memory = memory_n != 0 ? malloc(memory_n) : NULL;
+    memory = memory_n != 0 ? zt_port_alloc(memory_n) : NULL;
     if (memory == NULL) {
         mp_raise_OSError(MP_ENOMEM);
     }
@@ -126,7 +126,7 @@ static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_i
     hal.kick = kick;
     zt_plane = zt_plane_init(memory, memory_n, &l, address, random, &hal, NULL);
     if (zt_plane == NULL) {
-        free(memory);
+        zt_port_free(memory);
         memory = NULL;
         mp_raise_ValueError(MP_ERROR_TEXT("bad limits"));
     }
@@ -161,13 +161,13 @@ static mp_obj_t peer_set(size_t n_args, const mp_obj_t *args) {
     for (int i = 0; i < ZT_PLANE_SOURCES; i++) {
         read_place(&peer.sources[i], way + (1 + i) * PLACE);
     }
-    return mp_obj_new_bool(zt_plane_peer_set(need(), zt_port_now(), bytes_of(args[0], 5), bytes_of(args[1], 48),
+    return mp_obj_new_bool(zt_plane_peer_set(need(), zt_port_ms(), bytes_of(args[0], 5), bytes_of(args[1], 48),
         &peer, get_u32(args[3])) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(peer_set_obj, 4, 4, peer_set);
 
 static mp_obj_t peer_renew(mp_obj_t address, mp_obj_t ttl) {
-    return mp_obj_new_bool(zt_plane_peer_renew(need(), zt_port_now(), bytes_of(address, 5), get_u32(ttl)) == 0);
+    return mp_obj_new_bool(zt_plane_peer_renew(need(), zt_port_ms(), bytes_of(address, 5), get_u32(ttl)) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(peer_renew_obj, peer_renew);
 
@@ -217,14 +217,14 @@ static mp_obj_t member_set(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     mp_buffer_info_t credentials;
     mp_get_buffer_raise(args[4], &credentials, MP_BUFFER_READ);
-    return mp_obj_new_bool(zt_plane_member_set(need(), zt_port_now(), (int)mp_obj_get_int(args[0]),
+    return mp_obj_new_bool(zt_plane_member_set(need(), zt_port_ms(), (int)mp_obj_get_int(args[0]),
         bytes_of(args[1], 5), (unsigned)mp_obj_get_int(args[2]), get_u32(args[3]), credentials.buf,
         credentials.len) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(member_set_obj, 5, 5, member_set);
 
 static mp_obj_t member_renew(mp_obj_t index, mp_obj_t address, mp_obj_t ttl) {
-    return mp_obj_new_bool(zt_plane_member_renew(need(), zt_port_now(), (int)mp_obj_get_int(index),
+    return mp_obj_new_bool(zt_plane_member_renew(need(), zt_port_ms(), (int)mp_obj_get_int(index),
         bytes_of(address, 5), get_u32(ttl)) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(member_renew_obj, member_renew);
@@ -240,7 +240,7 @@ static mp_obj_t group_set(size_t n_args, const mp_obj_t *args) {
     const uint8_t *group = bytes_of(args[1], 10);
     mp_buffer_info_t members;
     mp_get_buffer_raise(args[4], &members, MP_BUFFER_READ);
-    return mp_obj_new_bool(zt_plane_group_set(need(), zt_port_now(), (int)mp_obj_get_int(args[0]), group,
+    return mp_obj_new_bool(zt_plane_group_set(need(), zt_port_ms(), (int)mp_obj_get_int(args[0]), group,
         group + 6, get_u32(args[2]), get_u32(args[3]), members.buf, members.len / 5) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(group_set_obj, 5, 5, group_set);
@@ -258,7 +258,7 @@ static mp_obj_t flush(mp_obj_t kinds, mp_obj_t network) {
 static MP_DEFINE_CONST_FUN_OBJ_2(flush_obj, flush);
 
 static mp_obj_t expire(void) {
-    zt_plane_expire(need(), zt_port_now());
+    zt_plane_expire(need(), zt_port_ms());
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(expire_obj, expire);
@@ -355,7 +355,7 @@ static MP_DEFINE_CONST_FUN_OBJ_2(network_stats_obj, network_stats);
 static mp_obj_t peer_stats(mp_obj_t address, mp_obj_t out_in) {
     uint64_t *out = (uint64_t *)(void *)room_of(out_in, 8 * (7 + ZT_PLANE_SOURCES));
     zt_plane_peer_stats_t s;
-    if (zt_plane_peer_stats(need(), zt_port_now(), bytes_of(address, 5), &s) != 0) {
+    if (zt_plane_peer_stats(need(), zt_port_ms(), bytes_of(address, 5), &s) != 0) {
         return mp_const_false;
     }
     out[0] = s.rx_packets;
@@ -376,7 +376,7 @@ static MP_DEFINE_CONST_FUN_OBJ_2(peer_stats_obj, peer_stats);
 static mp_obj_t member_stats(mp_obj_t index, mp_obj_t address, mp_obj_t out_in) {
     uint64_t *out = (uint64_t *)(void *)room_of(out_in, 16);
     zt_plane_member_stats_t s;
-    if (zt_plane_member_stats(need(), zt_port_now(), (int)mp_obj_get_int(index), bytes_of(address, 5), &s) != 0) {
+    if (zt_plane_member_stats(need(), zt_port_ms(), (int)mp_obj_get_int(index), bytes_of(address, 5), &s) != 0) {
         return mp_const_false;
     }
     out[0] = s.rx_age;

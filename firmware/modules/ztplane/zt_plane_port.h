@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "zt_plane.h"
+#include "zt_port.h"
 
 // The running plane, or NULL.
 extern zt_plane_t *zt_plane;
@@ -17,8 +18,6 @@ extern zt_plane_t *zt_plane;
 // ---- from the port
 
 extern const zt_hal_t zt_port_hal; // without kick, which is the module's
-// Ticks in ms.
-uint32_t zt_port_now(void);
 // The plane has begun, or has ended.
 void zt_port_plane(void);
 // Bring what the wires have to the plane, until there is an event for Python, a bound, or nothing left. True

@@ -2,6 +2,8 @@
 //
 // The module _zthal: what zt.hal offers on the unix port. The contract is in docs/internals.md.
 
+#include <stdlib.h>
+
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "zt_netif.h"
@@ -13,8 +15,26 @@ uint32_t sys_now(void) {
     return (uint32_t)mp_hal_ticks_ms();
 }
 
-uint32_t zt_port_now(void) {
+// ---- zt_port.h: the one thread is the stack's context ----
+
+int zt_port_enter(int (*fn)(void *arg), void *arg) {
+    return fn(arg);
+}
+
+uint32_t zt_port_ms(void) {
     return sys_now();
+}
+
+void zt_port_kick(void) {
+    // zt_wait.c looks after each turn of the wires.
+}
+
+void *zt_port_alloc(size_t n) {
+    return malloc(n);
+}
+
+void zt_port_free(void *p) {
+    free(p);
 }
 
 // Called at the first import, also after a reset of the interpreter: what C kept of the last run is

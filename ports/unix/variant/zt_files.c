@@ -18,6 +18,7 @@
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "zt_netif.h"
+#include "zt_port.h"
 #include "zt_unix.h"
 
 static int write_all(int fd, const uint8_t *p, size_t n) {
@@ -169,12 +170,16 @@ static mp_obj_t random_bytes(mp_obj_t n_in) {
 }
 MP_DEFINE_CONST_FUN_OBJ_1(zt_random_obj, random_bytes);
 
-// lwIP's: port numbers and sequence numbers must not be guessed. It cannot take an error.
-uint32_t zt_netif_random(void) {
-    uint32_t r;
-    if (fill_random(&r, sizeof(r)) != 0) {
+void zt_port_random(void *p, size_t n) {
+    if (fill_random(p, n) != 0) {
         abort();
     }
+}
+
+// lwIP's: port numbers and sequence numbers must not be guessed.
+uint32_t zt_netif_random(void) {
+    uint32_t r;
+    zt_port_random(&r, sizeof(r));
     return r;
 }
 

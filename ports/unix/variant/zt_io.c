@@ -158,7 +158,7 @@ static size_t piece_size(struct msghdr *m, size_t n) {
 // Brings the batch to the plane; false if it stopped for Python. What Python is to decide on comes before
 // what follows it: a member may be cut off by it.
 static bool process(void) {
-    uint32_t now = zt_port_now();
+    uint32_t now = zt_port_ms();
     bool v6 = zt_wires[batch.wire].v6;
     while (batch.at < batch.count) {
         unsigned i = batch.at;
