@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # The package's public names, loaded when first used: zt.Node (the sans-IO core), zt.aio (asyncio),
-# zt.socket (the network's socket module), zt.use_sockets(), and under `zt exec` zt.node, the
-# running node. Importing zt alone opens nothing.
+# zt.NIC (as network.WLAN), zt.socket (the network's socket module), zt.use_sockets(), and under
+# `zt exec` zt.node, the running node. Importing zt alone opens nothing.
 
 import sys
 
@@ -17,6 +17,10 @@ def __getattr__(name):
         from .node import Node
 
         return Node
+    if name == "NIC":
+        from .card import NIC
+
+        return NIC
     if name == "socket":
         from .sockets import module
 

@@ -161,3 +161,20 @@ DEFAULT_PLANET = (
     b"\x65\x06\xec\x24\x39\x7c\xc8\xa5\xd9\xd1\x52\x85\xa8\x7f\x00\x02\x04\x54\x11\x35\x9b\x27"
     b"\x09\x06\x2a\x02\x6e\xa0\xd4\x05\x00\x00\x00\x00\x00\x00\x00\x00\x99\x93\x27\x09"
 )
+
+
+def check_planet(data):
+    """The World of a planet's bytes; ValueError with the reason unless its signature is good: by
+    its own key, or by that of the built-in planet it succeeds."""
+    try:
+        planet, end = World.unpack(data)
+    except ValueError as e:
+        raise ValueError("not a planet: %s" % e)
+    if planet.type != PLANET or end != len(data):
+        reason = "a moon" if end == len(data) else "bytes after its end"
+        raise ValueError("not a planet: " + reason)
+    if not planet.verify_with(planet.update_key):
+        built_in, _ = World.unpack(DEFAULT_PLANET)
+        if planet.id != built_in.id or not planet.verify_with(built_in.update_key):
+            raise ValueError("wrong signature")
+    return planet
