@@ -1,0 +1,11 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// What our boards change of MicroPython's configuration for this port.
+
+// The node's turn is scheduled from the stack's thread by a static node: it cannot overflow a queue, and
+// scheduling it again while it waits changes nothing.
+#define MICROPY_SCHEDULER_STATIC_NODES (1)
+
+// Bluetooth is not in our sdkconfig; ESP-NOW keeps a copy of Wi-Fi frames nobody reads.
+#define MICROPY_PY_BLUETOOTH (0)
+#define MICROPY_PY_ESPNOW (0)
