@@ -9,6 +9,7 @@
 #include "lwip/nd6.h"
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
+#include "zt_atomic.h"
 #include "zt_netif_priv.h"
 
 zt_netif_t zt_netifs[ZT_NETIF_MAX];
@@ -19,7 +20,7 @@ static err_t group_changed4(struct netif *netif, const ip4_addr_t *group, enum n
     (void)netif;
     (void)group;
     (void)action;
-    zt_netif_serial++;
+    ZT_STORE(zt_netif_serial, zt_netif_serial + 1);
     return ERR_OK;
 }
 
@@ -27,16 +28,16 @@ static err_t group_changed6(struct netif *netif, const ip6_addr_t *group, enum n
     (void)netif;
     (void)group;
     (void)action;
-    zt_netif_serial++;
+    ZT_STORE(zt_netif_serial, zt_netif_serial + 1);
     return ERR_OK;
 }
 
 uint32_t zt_netif_activity(void) {
-    return zt_netif_active;
+    return ZT_LOAD(zt_netif_active);
 }
 
 uint32_t zt_netif_groups_serial(void) {
-    return zt_netif_serial;
+    return ZT_LOAD(zt_netif_serial);
 }
 
 static err_t netif_start(struct netif *netif) {
@@ -56,7 +57,9 @@ void zt_netif_init(void) {
     static bool done;
     if (!done) {
         done = true;
-        lwip_init();
+        #if NO_SYS
+        lwip_init(); // else tcpip_init() does
+        #endif
     }
 }
 
@@ -96,12 +99,13 @@ int zt_netif_add(const uint8_t mac[6], uint16_t mtu) {
     netif_set_link_up(&z->netif);
     netif_set_up(&z->netif);
     z->netif.rs_count = 0; // nobody to solicit: see zt_nd6.c
-    zt_netif_serial++;
+    ZT_STORE(zt_netif_serial, zt_netif_serial + 1);
     return n;
 }
 
 // What the interface sent to itself and has not read yet; lwIP forgets it with the interface.
 static void drop_loopback(struct netif *netif) {
+    #if ENABLE_LOOPBACK
     struct pbuf *p = netif->loop_first;
     netif->loop_first = netif->loop_last = NULL;
     netif->loop_cnt_current = 0;
@@ -111,6 +115,9 @@ static void drop_loopback(struct netif *netif) {
         pbuf_free(p);
         p = next;
     }
+    #else
+    (void)netif;
+    #endif
 }
 
 int zt_netif_remove(int n) {
@@ -128,7 +135,7 @@ int zt_netif_remove(int n) {
     netif_remove(&z->netif);
     drop_loopback(&z->netif);
     z->used = false;
-    zt_netif_serial++;
+    ZT_STORE(zt_netif_serial, zt_netif_serial + 1);
     return 0;
 }
 

@@ -2,7 +2,8 @@
 //
 // The lwIP side of a node: one network interface per joined network, the frames they send, their
 // addresses, routes and multicast groups, lwIP's timers, and ping. Plain C over lwIP; knows nothing
-// of MicroPython or of ZeroTier. Everything here runs in the stack's context and never blocks.
+// of MicroPython or of ZeroTier. Everything here runs in the stack's context and never blocks; what any thread
+// may ask says so.
 //
 // Functions return 0 or more, or a negative ZT_NETIF_ error.
 
@@ -44,7 +45,7 @@ int zt_netif_dns(unsigned index, const uint8_t *ip, size_t ip_len);
 
 int zt_netif_input(int n, const uint8_t *frame, size_t len);
 // The same without a copy, if `owner` is not NULL: refs grows by one, and done() is called when lwIP no
-// longer needs the frame. With NULL, or without room for that, the frame is copied.
+// longer needs the frame, in any thread. With NULL, or without room for that, the frame is copied.
 typedef struct zt_owner {
     void (*done)(struct zt_owner *owner); // takes one off refs
     uint16_t refs;
@@ -55,19 +56,19 @@ int zt_netif_input_owned(int n, uint8_t *frame, size_t len, zt_owner_t *owner);
 extern bool (*zt_netif_output)(int n, const zt_seg_t *segments, size_t count);
 // The next frame an interface wants sent: its length, or 0; *n becomes the interface.
 int zt_netif_recv(uint8_t *buf, size_t size, int *n);
-bool zt_netif_pending(void);
+bool zt_netif_pending(void); // any thread
 // Changes whenever a socket may have become ready: a frame came in, a timer ran.
-uint32_t zt_netif_activity(void);
-uint32_t zt_netif_drops(void);
+uint32_t zt_netif_activity(void); // any thread
+uint32_t zt_netif_drops(void); // any thread
 // Echo replies wait for zt_netif_pong.
-bool zt_netif_pongs(void);
+bool zt_netif_pongs(void); // any thread
 // The MAC that the stack has learned for an address, if it has.
 bool zt_netif_mac(int n, const uint8_t *ip, size_t ip_len, uint8_t mac[6]);
 
 // The multicast MACs interface n listens to, 6 bytes each, at most max; the count is returned.
 int zt_netif_groups(int n, uint8_t *macs, size_t max);
 // Changes whenever a group of any interface comes or goes.
-uint32_t zt_netif_groups_serial(void);
+uint32_t zt_netif_groups_serial(void); // any thread
 
 // Run lwIP's due timers and its loopback; ms to the next one, -1 for none.
 int32_t zt_netif_poll(void);

@@ -1,11 +1,14 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// Frames on their way in: copied into a pbuf, or lent to lwIP where they lie.
+// Frames on their way in: copied into a pbuf, or lent to lwIP where they lie. What is lent comes back in
+// whichever thread frees the pbuf (a socket's reader does), hence the protection.
 
 #include <string.h>
 
 #include "lwip/pbuf.h"
+#include "lwip/sys.h"
 #include "netif/ethernet.h"
+#include "zt_atomic.h"
 #include "zt_netif_priv.h"
 
 #define FRAME_MIN 60
@@ -24,23 +27,30 @@ static unsigned used_owned; // those from here on were never used
 static void owned_free(struct pbuf *p) {
     owned_t *o = (owned_t *)(void *)p;
     zt_owner_t *owner = o->owner;
+    SYS_ARCH_DECL_PROTECT(old);
+    SYS_ARCH_PROTECT(old);
     o->next = free_owned;
     free_owned = o;
+    SYS_ARCH_UNPROTECT(old);
     owner->done(owner);
 }
 
 static struct pbuf *owned(uint8_t *frame, size_t len, zt_owner_t *owner) {
+    SYS_ARCH_DECL_PROTECT(old);
+    SYS_ARCH_PROTECT(old);
     owned_t *o = free_owned;
     if (o != NULL) {
         free_owned = o->next;
     } else if (used_owned < ZT_NETIF_OWNED) {
         o = &owneds[used_owned++];
-    } else {
+    }
+    owner->refs += o != NULL;
+    SYS_ARCH_UNPROTECT(old);
+    if (o == NULL) {
         return NULL;
     }
     o->owner = owner;
     o->custom.custom_free_function = owned_free;
-    owner->refs++;
     return pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF, &o->custom, frame, (u16_t)len);
 }
 
@@ -63,7 +73,7 @@ int zt_netif_input_owned(int n, uint8_t *frame, size_t len, zt_owner_t *owner) {
         memcpy(p->payload, frame, len);
         memset((uint8_t *)p->payload + len, 0, room - len);
     }
-    zt_netif_active++;
+    ZT_STORE(zt_netif_active, zt_netif_active + 1);
     if (ethernet_input(p, &z->netif) != ERR_OK) {
         pbuf_free(p);
     }

@@ -9,7 +9,9 @@
 #include "lwip/inet_chksum.h"
 #include "lwip/ip.h"
 #include "lwip/raw.h"
+#include "zt_atomic.h"
 #include "zt_netif_priv.h"
+#include "zt_port.h"
 
 static struct raw_pcb *ping4, *ping6;
 static struct {
@@ -17,6 +19,7 @@ static struct {
     ip_addr_t from;
 } pongs[ZT_NETIF_PINGS];
 static unsigned pong_read, pong_write;
+static uint8_t waiting; // is a reply?
 
 #define ECHO_HEAD 8
 
@@ -39,6 +42,8 @@ static u8_t pong(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t
     pongs[pong_write % ZT_NETIF_PINGS].p = p;
     ip_addr_copy(pongs[pong_write % ZT_NETIF_PINGS].from, *from);
     pong_write++;
+    ZT_STORE(waiting, 1);
+    zt_port_kick();
     return 1;
 }
 
@@ -87,7 +92,7 @@ int zt_netif_ping(const uint8_t *ip, size_t ip_len, uint16_t ident, uint16_t seq
 }
 
 bool zt_netif_pongs(void) {
-    return pong_read != pong_write;
+    return ZT_LOAD(waiting) != 0;
 }
 
 int zt_netif_pong(uint8_t ip[16], size_t *ip_len, uint16_t *ident, uint16_t *seq, uint8_t *buf, size_t size) {
@@ -97,6 +102,7 @@ int zt_netif_pong(uint8_t ip[16], size_t *ip_len, uint16_t *ident, uint16_t *seq
     struct pbuf *p = pongs[pong_read % ZT_NETIF_PINGS].p;
     const ip_addr_t *from = &pongs[pong_read % ZT_NETIF_PINGS].from;
     pong_read++;
+    ZT_STORE(waiting, pong_read != pong_write);
     *ip_len = IP_IS_V4(from) ? 4 : 16;
     if (*ip_len == 4) {
         memcpy(ip, &ip_2_ip4(from)->addr, 4);

@@ -4,12 +4,15 @@
 // or here: lwIP keeps TCP's own buffer for retransmission, so it must never be handed on.
 //
 // The ring has records of {length 16 bits, interface, its generation} and the frame, in order. Indices go
-// back to 0 when it runs empty, so only as much of it is ever touched as a burst needs.
+// back to 0 when it runs empty, so only as much of it is ever touched as a burst needs. All in the stack's
+// context, but for the two questions that any thread may ask.
 
 #include <string.h>
 
 #include "lwip/pbuf.h"
+#include "zt_atomic.h"
 #include "zt_netif_priv.h"
+#include "zt_port.h"
 
 #define RECORD_HEAD 4
 
@@ -17,6 +20,7 @@ static uint8_t ring[ZT_NETIF_RING];
 static size_t ring_read, ring_write;
 static size_t ring_wrap; // where the reader turns back to 0; 0 when the writer has not wrapped
 static uint32_t ring_drops;
+static uint8_t waiting; // is anything in it?
 
 static uint8_t *ring_reserve(size_t n) {
     if (ring_wrap == 0) {
@@ -61,7 +65,7 @@ err_t zt_netif_link_output(struct netif *netif, struct pbuf *p) {
     }
     uint8_t *slot = n <= ZT_FRAME_MAX ? ring_reserve(RECORD_HEAD + n) : NULL;
     if (slot == NULL) {
-        ring_drops++;
+        ZT_STORE(ring_drops, ring_drops + 1);
         return ERR_MEM;
     }
     slot[0] = (uint8_t)(n >> 8);
@@ -70,23 +74,26 @@ err_t zt_netif_link_output(struct netif *netif, struct pbuf *p) {
     slot[3] = ((zt_netif_t *)netif->state)->generation;
     pbuf_copy_partial(p, slot + RECORD_HEAD, (u16_t)n, 0);
     ring_write += RECORD_HEAD + n;
+    ZT_STORE(waiting, 1);
+    zt_port_kick();
     return ERR_OK;
 }
 
 void zt_netif_ring_reset(void) {
     ring_read = ring_write = ring_wrap = 0;
+    ZT_STORE(waiting, 0);
 }
 
 bool zt_netif_pending(void) {
-    return ring_read != ring_write || ring_wrap != 0;
+    return ZT_LOAD(waiting) != 0;
 }
 
 uint32_t zt_netif_drops(void) {
-    return ring_drops;
+    return ZT_LOAD(ring_drops);
 }
 
 int zt_netif_recv(uint8_t *buf, size_t size, int *n) {
-    while (zt_netif_pending()) {
+    while (waiting != 0) {
         if (ring_wrap != 0 && ring_read == ring_wrap) {
             ring_read = 0;
             ring_wrap = 0;
@@ -102,13 +109,13 @@ int zt_netif_recv(uint8_t *buf, size_t size, int *n) {
         }
         ring_read += RECORD_HEAD + len;
         if (ring_wrap == 0 && ring_read == ring_write) {
-            ring_read = ring_write = 0;
+            zt_netif_ring_reset();
         }
         if (!wanted) {
             continue; // left over from an interface that is gone, whoever has its number now
         }
         if (!fits) {
-            ring_drops++;
+            ZT_STORE(ring_drops, ring_drops + 1);
             return ZT_NETIF_ERR_SMALL;
         }
         *n = index;

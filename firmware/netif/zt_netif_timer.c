@@ -11,6 +11,7 @@
 #include "lwip/mld6.h"
 #include "lwip/nd6.h"
 #include "lwip/priv/tcp_priv.h"
+#include "zt_atomic.h"
 #include "zt_netif_priv.h"
 
 static bool need_always(void) {
@@ -107,7 +108,7 @@ static bool run_loopback(void) {
     struct netif *netif;
     NETIF_FOREACH(netif) {
         if (netif->loop_first != NULL) {
-            zt_netif_active++;
+            ZT_STORE(zt_netif_active, zt_netif_active + 1);
             netif_poll(netif);
             more = more || netif->loop_first != NULL;
         }
@@ -124,7 +125,7 @@ int32_t zt_netif_poll(void) {
     uint32_t now = sys_now();
     for (size_t i = 0; i < TIMERS; i++) {
         if (timer_on[i] && (int32_t)(now - timer_due[i]) >= 0) {
-            zt_netif_active++;
+            ZT_STORE(zt_netif_active, zt_netif_active + 1);
             timers[i].run();
             // After a long sleep one call, not a burst.
             timer_due[i] += timers[i].ms;

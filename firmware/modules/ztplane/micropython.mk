@@ -6,5 +6,6 @@
 ZTPLANE_DIR := $(USERMOD_DIR)
 ifneq ($(ZT_LWIP_DIR),)
 SRC_USERMOD_C += $(ZTPLANE_DIR)/modztplane.c
+SRC_USERMOD_LIB_C += $(ZTPLANE_DIR)/zt_plane_run.c
 CFLAGS_USERMOD += -I$(ZTPLANE_DIR)
 endif

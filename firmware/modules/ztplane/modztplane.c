@@ -1,15 +1,16 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // The module _ztplane: the data plane (docs/plane.md) for Python, arguments in and out and no logic of its
-// own. Functions that set return False where the plane had no room. An address of the wire is 20 bytes:
-// length of the IP (4, 16; 0: none), IP (16), port (2), number of the wire (1).
+// own; what reaches the plane goes through zt_plane_run.h. Functions that set return False where the plane
+// had no room. An address of the wire is 20 bytes: length of the IP (4, 16; 0: none), IP (16), port (2),
+// number of the wire (1).
 
 #include <string.h>
 
 #include "py/mperrno.h"
 #include "py/runtime.h"
 #include "zt_netif.h"
-#include "zt_plane_port.h"
+#include "zt_plane_run.h"
 
 #define LIMITS 9
 #define PLACE 20
@@ -17,36 +18,10 @@
 #define META 40
 #define NICS ZT_NETIF_MAX
 
-zt_plane_t *zt_plane;
-static void *memory;
-static zt_hal_t hal;
-static int16_t network_of[NICS]; // by interface; -1: none
-
-static bool pending;
-
-bool zt_plane_pending(void) {
-    return pending;
-}
-
-// Events wait where none did before.
-static void kick(void *ctx) {
-    (void)ctx;
-    pending = true;
-    zt_port_kick();
-}
-
-bool zt_plane_linkoutput(int nic, const zt_seg_t *segments, size_t count) {
-    if (zt_plane == NULL || nic < 0 || nic >= NICS || network_of[nic] < 0) {
-        return false;
-    }
-    return zt_plane_tx(zt_plane, zt_port_ms(), network_of[nic], segments, count) >= 0;
-}
-
-static zt_plane_t *need(void) {
+static void need(void) {
     if (zt_plane == NULL) {
         mp_raise_OSError(MP_ENODEV);
     }
-    return zt_plane;
 }
 
 static const uint8_t *bytes_of(mp_obj_t in, size_t n) {
@@ -83,22 +58,6 @@ static void read_place(zt_plane_path_t *path, const uint8_t *p) {
 
 // ---- begin and end
 
-void zt_plane_end(void) {
-    if (zt_plane != NULL) {
-        zt_port_flush();
-        zt_plane_wipe(zt_plane);
-        zt_plane = NULL;
-        zt_port_free(memory);
-        memory = NULL;
-        pending = false;
-        zt_netif_output = NULL;
-        zt_port_plane();
-    }
-    for (int i = 0; i < NICS; i++) {
-        network_of[i] = -1;
-    }
-}
-
 // start(address, limits, random): limits as in zt_plane_limits_t, without the unused one.
 static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_in) {
     const uint8_t *address = bytes_of(address_in, 5);
@@ -116,22 +75,12 @@ static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_i
         .event_bytes = get_u32(items[7]),
         .rules_bytes = get_u32(items[8]),
     };
-    zt_plane_end();
-    size_t memory_n = zt_plane_size(&l);
-    memory = memory_n != 0 ? zt_port_alloc(memory_n) : NULL;
-    if (memory == NULL) {
-        mp_raise_OSError(MP_ENOMEM);
+    switch (zt_run_start(&l, address, random)) {
+        case ZT_RUN_NO_MEMORY:
+            mp_raise_OSError(MP_ENOMEM);
+        case ZT_RUN_BAD_LIMITS:
+            mp_raise_ValueError(MP_ERROR_TEXT("bad limits"));
     }
-    hal = zt_port_hal;
-    hal.kick = kick;
-    zt_plane = zt_plane_init(memory, memory_n, &l, address, random, &hal, NULL);
-    if (zt_plane == NULL) {
-        zt_port_free(memory);
-        memory = NULL;
-        mp_raise_ValueError(MP_ERROR_TEXT("bad limits"));
-    }
-    zt_netif_output = zt_plane_linkoutput;
-    zt_port_plane();
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(start_obj, start);
@@ -161,18 +110,20 @@ static mp_obj_t peer_set(size_t n_args, const mp_obj_t *args) {
     for (int i = 0; i < ZT_PLANE_SOURCES; i++) {
         read_place(&peer.sources[i], way + (1 + i) * PLACE);
     }
-    return mp_obj_new_bool(zt_plane_peer_set(need(), zt_port_ms(), bytes_of(args[0], 5), bytes_of(args[1], 48),
-        &peer, get_u32(args[3])) == 0);
+    need();
+    return mp_obj_new_bool(zt_run_peer_set(bytes_of(args[0], 5), bytes_of(args[1], 48), &peer, get_u32(args[3])) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(peer_set_obj, 4, 4, peer_set);
 
 static mp_obj_t peer_renew(mp_obj_t address, mp_obj_t ttl) {
-    return mp_obj_new_bool(zt_plane_peer_renew(need(), zt_port_ms(), bytes_of(address, 5), get_u32(ttl)) == 0);
+    need();
+    return mp_obj_new_bool(zt_run_peer_renew(bytes_of(address, 5), get_u32(ttl)) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(peer_renew_obj, peer_renew);
 
 static mp_obj_t peer_del(mp_obj_t address) {
-    return mp_obj_new_bool(zt_plane_peer_del(need(), bytes_of(address, 5)) == 0);
+    need();
+    return mp_obj_new_bool(zt_run_peer_del(bytes_of(address, 5)) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(peer_del_obj, peer_del);
 
@@ -195,20 +146,14 @@ static mp_obj_t network_set(size_t n_args, const mp_obj_t *args) {
     mp_buffer_info_t rules, credentials;
     mp_get_buffer_raise(args[5], &rules, MP_BUFFER_READ);
     mp_get_buffer_raise(args[6], &credentials, MP_BUFFER_READ);
-    int index = zt_plane_network_set(need(), &net, rules.buf, rules.len, credentials.buf, credentials.len);
-    network_of[(size_t)nic % NICS] = (int16_t)index;
-    return MP_OBJ_NEW_SMALL_INT(index);
+    need();
+    return MP_OBJ_NEW_SMALL_INT(zt_run_network_set(&net, rules.buf, rules.len, credentials.buf, credentials.len));
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(network_set_obj, 7, 7, network_set);
 
-static mp_obj_t network_del(mp_obj_t index_in) {
-    int index = (int)mp_obj_get_int(index_in);
-    for (int i = 0; i < NICS; i++) {
-        if (network_of[i] == index) {
-            network_of[i] = -1;
-        }
-    }
-    return mp_obj_new_bool(zt_plane_network_del(need(), index) == 0);
+static mp_obj_t network_del(mp_obj_t index) {
+    need();
+    return mp_obj_new_bool(zt_run_network_del((int)mp_obj_get_int(index)) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(network_del_obj, network_del);
 
@@ -217,20 +162,21 @@ static mp_obj_t member_set(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     mp_buffer_info_t credentials;
     mp_get_buffer_raise(args[4], &credentials, MP_BUFFER_READ);
-    return mp_obj_new_bool(zt_plane_member_set(need(), zt_port_ms(), (int)mp_obj_get_int(args[0]),
-        bytes_of(args[1], 5), (unsigned)mp_obj_get_int(args[2]), get_u32(args[3]), credentials.buf,
-        credentials.len) == 0);
+    need();
+    return mp_obj_new_bool(zt_run_member_set((int)mp_obj_get_int(args[0]), bytes_of(args[1], 5),
+        (unsigned)mp_obj_get_int(args[2]), get_u32(args[3]), credentials.buf, credentials.len) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(member_set_obj, 5, 5, member_set);
 
 static mp_obj_t member_renew(mp_obj_t index, mp_obj_t address, mp_obj_t ttl) {
-    return mp_obj_new_bool(zt_plane_member_renew(need(), zt_port_ms(), (int)mp_obj_get_int(index),
-        bytes_of(address, 5), get_u32(ttl)) == 0);
+    need();
+    return mp_obj_new_bool(zt_run_member_renew((int)mp_obj_get_int(index), bytes_of(address, 5), get_u32(ttl)) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(member_renew_obj, member_renew);
 
 static mp_obj_t member_del(mp_obj_t index, mp_obj_t address) {
-    return mp_obj_new_bool(zt_plane_member_del(need(), (int)mp_obj_get_int(index), bytes_of(address, 5)) == 0);
+    need();
+    return mp_obj_new_bool(zt_run_member_del((int)mp_obj_get_int(index), bytes_of(address, 5)) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(member_del_obj, member_del);
 
@@ -240,25 +186,28 @@ static mp_obj_t group_set(size_t n_args, const mp_obj_t *args) {
     const uint8_t *group = bytes_of(args[1], 10);
     mp_buffer_info_t members;
     mp_get_buffer_raise(args[4], &members, MP_BUFFER_READ);
-    return mp_obj_new_bool(zt_plane_group_set(need(), zt_port_ms(), (int)mp_obj_get_int(args[0]), group,
-        group + 6, get_u32(args[2]), get_u32(args[3]), members.buf, members.len / 5) == 0);
+    need();
+    return mp_obj_new_bool(zt_run_group_set((int)mp_obj_get_int(args[0]), group, get_u32(args[2]), get_u32(args[3]),
+        members.buf, members.len / 5) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(group_set_obj, 5, 5, group_set);
 
 static mp_obj_t group_del(mp_obj_t index, mp_obj_t group_in) {
-    const uint8_t *group = bytes_of(group_in, 10);
-    return mp_obj_new_bool(zt_plane_group_del(need(), (int)mp_obj_get_int(index), group, group + 6) == 0);
+    need();
+    return mp_obj_new_bool(zt_run_group_del((int)mp_obj_get_int(index), bytes_of(group_in, 10)) == 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(group_del_obj, group_del);
 
 static mp_obj_t flush(mp_obj_t kinds, mp_obj_t network) {
-    zt_plane_flush(need(), (unsigned)mp_obj_get_int(kinds), (int)mp_obj_get_int(network));
+    need();
+    zt_run_flush((unsigned)mp_obj_get_int(kinds), (int)mp_obj_get_int(network));
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(flush_obj, flush);
 
 static mp_obj_t expire(void) {
-    zt_plane_expire(need(), zt_port_ms());
+    need();
+    zt_run_expire();
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(expire_obj, expire);
@@ -279,12 +228,10 @@ static mp_obj_t event(mp_obj_t buf_in, mp_obj_t meta_in) {
     uint8_t *buf = room_of(buf_in, ZT_PLANE_PACKET_MAX);
     uint8_t *meta = room_of(meta_in, META);
     zt_plane_event_t ev;
-    if (zt_plane_event_get(need(), &ev, buf, ZT_PLANE_PACKET_MAX) != 1) {
-        pending = false;
+    need();
+    if (!zt_run_event(&ev, buf)) {
         return MP_OBJ_NEW_SMALL_INT(-1);
     }
-    zt_plane_event_t next;
-    pending = zt_plane_event_get(zt_plane, &next, NULL, 0) != 0; // none is empty, so it stays
     meta[0] = ev.kind;
     meta[1] = ev.flags;
     meta[2] = ev.copy_flags;
@@ -307,14 +254,16 @@ static MP_DEFINE_CONST_FUN_OBJ_2(event_obj, event);
 static mp_obj_t counters(mp_obj_t out_in) {
     uint64_t *out = (uint64_t *)(void *)room_of(out_in, 8 * (ZT_PLANE_COUNTERS + IO_COUNTERS));
     uint32_t values[ZT_PLANE_COUNTERS];
-    zt_plane_counters(need(), values);
+    zt_io_counters_t io;
+    need();
+    zt_run_counters(values, &io);
     for (int i = 0; i < ZT_PLANE_COUNTERS; i++) {
         out[i] = values[i];
     }
-    out[ZT_PLANE_COUNTERS] = zt_io_counters.rx_messages;
-    out[ZT_PLANE_COUNTERS + 1] = zt_io_counters.rx_datagrams;
-    out[ZT_PLANE_COUNTERS + 2] = zt_io_counters.tx_messages;
-    out[ZT_PLANE_COUNTERS + 3] = zt_io_counters.tx_refused;
+    out[ZT_PLANE_COUNTERS] = io.rx_messages;
+    out[ZT_PLANE_COUNTERS + 1] = io.rx_datagrams;
+    out[ZT_PLANE_COUNTERS + 2] = io.tx_messages;
+    out[ZT_PLANE_COUNTERS + 3] = io.tx_refused;
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(counters_obj, counters);
@@ -337,7 +286,8 @@ static MP_DEFINE_CONST_FUN_OBJ_0(names_obj, names);
 static mp_obj_t network_stats(mp_obj_t index, mp_obj_t out_in) {
     uint64_t *out = (uint64_t *)(void *)room_of(out_in, 8 * (4 + ZT_PLANE_NET_DROPS));
     zt_plane_network_stats_t s;
-    if (zt_plane_network_stats(need(), (int)mp_obj_get_int(index), &s) != 0) {
+    need();
+    if (zt_run_network_stats((int)mp_obj_get_int(index), &s) != 0) {
         return mp_const_false;
     }
     out[0] = s.rx_frames;
@@ -355,7 +305,8 @@ static MP_DEFINE_CONST_FUN_OBJ_2(network_stats_obj, network_stats);
 static mp_obj_t peer_stats(mp_obj_t address, mp_obj_t out_in) {
     uint64_t *out = (uint64_t *)(void *)room_of(out_in, 8 * (7 + ZT_PLANE_SOURCES));
     zt_plane_peer_stats_t s;
-    if (zt_plane_peer_stats(need(), zt_port_ms(), bytes_of(address, 5), &s) != 0) {
+    need();
+    if (zt_run_peer_stats(bytes_of(address, 5), &s) != 0) {
         return mp_const_false;
     }
     out[0] = s.rx_packets;
@@ -376,7 +327,8 @@ static MP_DEFINE_CONST_FUN_OBJ_2(peer_stats_obj, peer_stats);
 static mp_obj_t member_stats(mp_obj_t index, mp_obj_t address, mp_obj_t out_in) {
     uint64_t *out = (uint64_t *)(void *)room_of(out_in, 16);
     zt_plane_member_stats_t s;
-    if (zt_plane_member_stats(need(), zt_port_ms(), (int)mp_obj_get_int(index), bytes_of(address, 5), &s) != 0) {
+    need();
+    if (zt_run_member_stats((int)mp_obj_get_int(index), bytes_of(address, 5), &s) != 0) {
         return mp_const_false;
     }
     out[0] = s.rx_age;

@@ -37,13 +37,13 @@ typedef struct {
 
 extern zt_io_counters_t zt_io_counters;
 
-// ---- from the module
+// ---- from zt_plane_run.c
 
-// No plane any more.
+// No plane any more; not from the stack's context (zt_port_enter).
 void zt_plane_end(void);
-// Events wait.
+// Events wait; from any thread.
 bool zt_plane_pending(void);
-// A frame that an interface wants sent; false if the plane does not know the interface.
+// A frame that an interface wants sent, in the stack's context; false if the plane does not know the interface.
 bool zt_plane_linkoutput(int nic, const zt_seg_t *segments, size_t count);
 
 #endif
