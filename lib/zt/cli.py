@@ -167,8 +167,8 @@ def main(words):
         err_line("zt: %s" % e)
     except OSError as e:
         err_line("zt: %s" % osutil.errtext(e))
-    except MemoryError:
-        err_line("zt: out of memory")
+    except MemoryError as e:
+        err_line("zt: out of memory: %s" % e)
     except KeyboardInterrupt:
         err_line("zt: interrupted")
     return 1

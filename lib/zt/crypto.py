@@ -36,6 +36,7 @@ def _choose():
 
 
 _backend = _choose()
+_IDHASH_BYTES = 2 * 1024 * 1024
 
 BACKEND = _backend.BACKEND
 sha512 = _backend.sha512
@@ -58,3 +59,12 @@ open = _backend.open
 hello_mask = _backend.hello_mask
 equal = _backend.equal
 wipe = _backend.wipe
+
+
+def idhash_fits():
+    """Can the scratch memory of idhash() be had now? Boards without external RAM say no."""
+    try:
+        bytearray(_IDHASH_BYTES)
+    except MemoryError:
+        return False
+    return True

@@ -7,7 +7,7 @@ from . import drops, inet
 from ._compat import ticks_diff
 from .const import VERSION, VERSION_MAJOR, VERSION_MINOR, VERSION_REVISION
 from .path import LATENCY_UNKNOWN
-from .peer import STATE_NAMES
+from .peer import STATE_NAMES, VOUCHED_NAMES
 
 
 def _number(b8):
@@ -31,6 +31,7 @@ def status(node):
         "versionRev": VERSION_REVISION,
         "surfaceAddresses": [inet.text(ip, port) for ip, port in node.surface.addresses(node.now)],
         "counters": counters(node),
+        "identityCheck": "self" if node.can_validate else "root",
     }
 
 
@@ -64,6 +65,7 @@ def peer(node, p):
         "role": "PLANET" if node.topology.is_upstream(p.address) else "LEAF",
         "state": STATE_NAMES[p.state],
         "tunneled": False,
+        "identityFrom": VOUCHED_NAMES[p.vouched],
         "version": "%d.%d.%d" % (major, minor, rev),
         "versionMajor": major,
         "versionMinor": minor,

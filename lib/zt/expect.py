@@ -17,8 +17,10 @@ class Expected:
         self.next = [0, 0]
         self.sent = {}
 
-    def add(self, now, packet_id, verb, dest):
-        """Remember a request. `packet_id` is the ID on the wire, 8 bytes."""
+    def add(self, now, packet_id, verb, dest, about=None):
+        """Remember a request. `packet_id` is the ID on the wire, 8 bytes; `about` is the address a
+        WHOIS asks for.
+        """
         which = 1 if verb in _BULK else 0
         ring = self.rings[which]
         i = self.next[which]
@@ -27,13 +29,13 @@ class Expected:
             self.sent.pop(old, None)
         ring[i] = packet_id
         self.next[which] = (i + 1) % len(ring)
-        self.sent[packet_id] = (now, verb, dest)
+        self.sent[packet_id] = (now, verb, dest, about)
 
     def again(self, now, packet_id):
         """A request that had to wait goes out now: its answer counts from here."""
         r = self.sent.get(packet_id)
         if r is not None:
-            self.sent[packet_id] = (now, r[1], r[2])
+            self.sent[packet_id] = (now, r[1], r[2], r[3])
 
     def find(self, now, packet_id, verb, source):
         """ms since the request with this ID and verb went to `source`, or None."""
@@ -41,3 +43,8 @@ class Expected:
         if r is None or r[1] != verb or r[2] != source or elapsed(now, r[0], _KEEP_MS):
             return None
         return ticks_diff(now, r[0])
+
+    def about(self, packet_id):
+        """The address a WHOIS we sent asks for, or None."""
+        r = self.sent.get(packet_id)
+        return None if r is None else r[3]

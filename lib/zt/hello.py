@@ -17,6 +17,7 @@ from .const import (
     VERB_OK,
 )
 from .identity import Identity
+from .peer import VOUCHED_SELF
 
 _IDENTITY = const(41)  # offset of the sender's identity
 _AFTER_IDENTITY = const(112)
@@ -148,9 +149,12 @@ def receive(node, now, rx):
         if peer is not None and not node.topology.doubtful(peer):
             _collision(node, now, rx, key)
             return node.drop(drops.IDENTITY)
-        if not node.validate(now, identity):
+        valid = node.validate(identity)
+        if valid is None:
+            return node.ask_a_root(now, rx, peer)
+        if not valid:
             return node.drop(drops.IDENTITY)
-        peer = node.peer_learned(now, identity)
+        peer = node.peer_learned(now, identity, VOUCHED_SELF)
     rx.peer = peer
     return finish(node, now, rx, peer)
 

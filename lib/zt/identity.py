@@ -12,6 +12,7 @@ SECRET_LEN = const(135)
 _HASHCASH = const(17)
 _ZERO5 = b"\0\0\0\0\0"
 _HEX = "0123456789abcdef"
+NO_MEMORY = "an identity needs 2 MiB to be made; make it on a computer with tools/provision.py"
 
 
 def reserved(address):
@@ -146,8 +147,11 @@ class Identity:
 
 def generate(random, progress=None):
     """A new identity from `random(n) -> bytes`. The search takes about 15 hash runs; progress(runs
-    done) is called now and then and may raise to give up.
+    done) is called now and then and may raise to give up. MemoryError with NO_MEMORY on a board
+    that is too small.
     """
+    if not crypto.idhash_fits():
+        raise MemoryError(NO_MEMORY)
     while True:
         private, public, digest = crypto.identity_search(random(64), progress)
         address = bytes(digest[59:64])

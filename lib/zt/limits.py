@@ -58,6 +58,7 @@ class Limits:
         self.proto_version = const.PROTO_VERSION
         self.version = const.COMPAT_VERSION  # announced in HELLO, OK(HELLO) and requests
         self.vendor = 0  # none of those the protocol numbers
+        self.idhash = None  # run the 2 MiB identity hash? None: if the memory is there at start
         self.platform = "microzt/" + profile
         for name in changes:
             if not hasattr(self, name):

@@ -29,13 +29,13 @@ class Node(VL2Host):
     path_check(address, local_socket, remote) -> bool and path_lookup(address, family) -> remote or
     None. `storage` is a store.FileStore or MemoryStore that holds an identity.secret; ValueError
     if it does not or if a stored object is bad. `clock()` is the wall clock in ms since 1970,
-    `random(n)` gives n bytes. Keyword arguments: `profile` and single `limits`, `allow_loopback`,
-    `validate` (False only on boards that cannot run the identity hash).
+    `random(n)` gives n bytes. Keyword arguments: `profile` and single `limits`, `allow_loopback`.
+    `idhash=False` makes it a node that cannot run the identity hash (docs/security.md).
     """
 
     def __init__(
         self, callbacks, storage, clock, random, profile="unix", allow_loopback=False,
-        validate=True, **limits
+        **limits
     ):  # fmt: skip
         self.callbacks = callbacks
         self.storage = storage
@@ -44,7 +44,8 @@ class Node(VL2Host):
         self.limits = Limits(profile, **limits)
         self.software = self.limits.version
         self.allow_loopback = allow_loopback
-        self.can_validate = validate
+        can = self.limits.idhash
+        self.can_validate = crypto.idhash_fits() if can is None else bool(can)
         self.identity = self._load_identity()
         self.address = self.identity.address
         self.online = False
@@ -231,17 +232,16 @@ class Node(VL2Host):
     def candidates(self, now):
         return list(self.local_addresses) + self.surface.addresses(now)
 
-    def validate(self, now, identity):
-        """Full check of a stranger's identity; a node that cannot run the hash asks a root
-        instead.
+    def validate(self, identity):
+        """Does this address belong to this key? None if the hash cannot be run here: then only a
+        root's answer counts, and the caller must not take the identity from anybody else.
         """
         if self.can_validate:
             try:
                 return identity.validate()
             except MemoryError:
                 self.drop(drops.MEMORY)
-        self.whois(now, identity.address, False)
-        return False
+        return None
 
     def _housekeeping(self, now):
         self.topology.housekeeping(now)

@@ -36,6 +36,18 @@ class Parking(Router):
             self.drop(drops.UNKNOWN_SENDER)
         self.whois(now, rx.source, False)
 
+    def ask_a_root(self, now, rx, peer):
+        """A stranger's HELLO on a node that cannot run the identity hash (docs/security.md). It
+        proves that its sender has the key, not that the address belongs to it, whoever passed it
+        on: it is looked at again when a root has answered. `peer` is whom we know by the address,
+        with another key that is hearsay.
+        """
+        if peer is None:
+            self._park_unknown(now, rx)
+        else:
+            self.drop(drops.IDENTITY)
+            self.whois(now, rx.source, False)
+
     def _park_opened(self, now, rx):
         item = self._retrying
         if item is None:
@@ -117,19 +129,19 @@ class Parking(Router):
         if slot.quiet(now):
             keepalive.probe(self, now, upstream, slot)
 
-    def peer_learned(self, now, identity):
-        """A validated identity, or one a root told us: make the peer, send and process what waited
-        for it.
+    def peer_learned(self, now, identity, vouched):
+        """An identity we validated or a root told us when asked: make the peer, send and process
+        what waited for it.
         """
         topology = self.topology
         self.wanted.learned(identity.address)
         peer = topology.peers.get(identity.address)
         if peer is None:
-            peer = topology.add_peer(now, identity)
+            peer = topology.add_peer(now, identity, vouched)
         elif peer.identity == identity:
             return peer
         elif topology.doubtful(peer):
-            peer = topology.replace(now, identity)
+            peer = topology.replace(now, identity, vouched)
         else:
             self.drop(drops.IDENTITY)
             return peer

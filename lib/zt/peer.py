@@ -23,6 +23,13 @@ STATE_RELAYED = const(2)
 STATE_UNREACHABLE = const(3)
 STATE_NAMES = ("unknown", "direct", "relayed", "unreachable")
 
+# Who says that this address belongs to this key.
+VOUCHED_PLANET = const(0)  # the signed list of roots
+VOUCHED_SELF = const(1)  # the identity hash, run here
+VOUCHED_ROOT = const(2)  # a root, when we asked for the address
+VOUCHED_CACHE = const(3)  # what we stored ourselves; only peers that spoke are
+VOUCHED_NAMES = ("planet", "self", "root", "cache")
+
 NONTRIVIAL = (
     VERB_FRAME,
     VERB_EXT_FRAME,
@@ -92,8 +99,9 @@ class Slot:
 
 
 class Peer:
-    def __init__(self, identity, key):
+    def __init__(self, identity, key, vouched=VOUCHED_SELF):
         self.identity = identity
+        self.vouched = vouched
         self.address = identity.address
         self.key = key  # 48 bytes, secret
         self.proto = 0

@@ -148,7 +148,8 @@ class Router:
         packet_id = self.random(8)
         n = packet.compose(self.tx_mv, packet_id, peer.address, self.address, verb, parts)
         if verb in _EXPECTING:
-            self.expected.add(now, packet_id, verb, peer.address)
+            about = bytes(parts[0]) if verb == VERB_WHOIS else None
+            self.expected.add(now, packet_id, verb, peer.address, about)
         if n > DEFAULT_MTU:
             self.tx[IDX_FLAGS] |= FLAG_FRAGMENTED
         crypto.seal(peer.key, self.tx, n, 1)

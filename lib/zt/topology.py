@@ -7,7 +7,14 @@
 from . import log, world
 from ._compat import const, elapsed, ticks_diff
 from .path import Path
-from .peer import ACTIVITY_MS, Peer, unpack_cache
+from .peer import (
+    ACTIVITY_MS,
+    VOUCHED_CACHE,
+    VOUCHED_PLANET,
+    VOUCHED_SELF,
+    Peer,
+    unpack_cache,
+)
 
 _CACHED_PER_PEER = const(4)  # objects in the cache, in multiples of the `peers` limit
 _LOADS = const(16)  # a second that packets of unproven origin may cause
@@ -71,10 +78,10 @@ class Topology:
             if peer is None or peer.identity != identity:
                 if peer is not None:
                     peer.slots_changed()
-                self.peers[identity.address] = self._make(identity)
+                self.peers[identity.address] = self._make(identity, VOUCHED_PLANET)
 
-    def _make(self, identity):
-        return Peer(identity, self.identity.agree(identity))
+    def _make(self, identity, vouched):
+        return Peer(identity, self.identity.agree(identity), vouched)
 
     def is_upstream(self, address):
         return address in self.roots
@@ -102,13 +109,13 @@ class Topology:
 
     # --- peers
 
-    def add_peer(self, now, identity):
+    def add_peer(self, now, identity, vouched=VOUCHED_SELF):
         """A Peer for a validated identity; the existing one if its address is known."""
         peer = self.peers.get(identity.address)
         if peer is None:
             if len(self.peers) >= self.limits.peers + len(self.roots):
                 self._evict(now)
-            peer = self._make(identity)
+            peer = self._make(identity, vouched)
             peer.known_since = now
             self.peers[identity.address] = peer
         return peer
@@ -140,13 +147,13 @@ class Topology:
         """Is its key only hearsay? Then a validated identity for the address takes its place."""
         return peer.last_receive is None and peer.address not in self.roots
 
-    def replace(self, now, identity):
+    def replace(self, now, identity, vouched):
         """Another key for an address whose owner we never heard: what we had was wrong (a damaged
         cache). Returns the new Peer.
         """
         self.peers.pop(identity.address).slots_changed()
         self._uncache(identity.address)
-        return self.add_peer(now, identity)
+        return self.add_peer(now, identity, vouched)
 
     def find(self, now, address, inbound=False):
         """The peer with this address, from memory or from the cache on disk; None if unknown.
@@ -167,7 +174,7 @@ class Topology:
             identity, proto, version, remotes = self._read(address)
         except _Unread:
             return None
-        peer = self.add_peer(now, identity)
+        peer = self.add_peer(now, identity, VOUCHED_CACHE)
         peer.proto = proto
         peer.version = version
         peer.cached_paths = remotes

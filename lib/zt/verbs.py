@@ -34,6 +34,7 @@ from .const import (
 )
 from .direct import push_received, rendezvous
 from .identity import Identity
+from .peer import VOUCHED_ROOT
 
 _ECHO_GATE_MS = const(166)
 # The reference asks for one address in a packet and reads only the first of an answer (VL1 5.6).
@@ -109,7 +110,10 @@ def ok(node, now, rx):
         identity = Identity.unpack(p[: rx.n], 37)[0]
         if identity.private is not None:
             raise ValueError("identity with a private key on the wire")
-        node.peer_learned(now, identity)
+        if identity.address != node.expected.about(in_re_id):
+            node.drop(drops.UNEXPECTED)
+            return IGNORED
+        node.peer_learned(now, identity, VOUCHED_ROOT)
     else:
         node.vl2.ok(now, rx.source, in_re, in_re_id, p[37 : rx.n])
     return DONE

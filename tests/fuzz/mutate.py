@@ -110,7 +110,7 @@ class Field:
         self.renew()
 
     def make(self, address, planet):
-        lone = nodes.Lone(self.people[address].text(True), planet, validate=True)
+        lone = nodes.Lone(self.people[address].text(True), planet)
         for ident in self.people.values():
             if ident.address != address:
                 lone.node.topology.add_peer(lone.now, ident)
@@ -181,7 +181,7 @@ def one(field, rng, mutator):
     clear = mutator.clear()
     verb = clear[0] & 31
     if verb == 3 and len(clear) > 9 and rng.random() < 0.9:  # make it an answer to something
-        node.expected.add(lone.now, clear[2:10], clear[1], source)
+        node.expected.add(lone.now, clear[2:10], clear[1], source, clear[10:15])
     if clear[0] & packet.FLAG_COMPRESSED == 0 and rng.random() < 0.03:
         clear = bytes([clear[0] | packet.FLAG_COMPRESSED]) + clear[1:]
     suite = 0 if rng.random() < 0.1 else 1

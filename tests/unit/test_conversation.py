@@ -79,6 +79,11 @@ class Play:
                 crypto.hello_mask(key, p, o, len(p))
         return self.by_address[dest], bytes(p[0:8]), packet.hops(p), bytes(p[27:])
 
+    def asked(self, d):
+        """Our node asked what the recorded one asked here."""
+        about = d.clear[1:6] if d.verb == VERB_WHOIS else None
+        self.node.expected.add(self.sim.now, d.id, d.verb, bytes(d.data[8:13]), about)
+
     def hear(self, d):
         """Give our node a recorded datagram; what it sent, as opened() has it with remotes."""
         data = bytearray(d.data)
@@ -118,8 +123,7 @@ def _replay(name, moons=False):
     for d in play.datagrams:
         if d.src == name:
             if d.verb in _REQUESTS and d.data[13:18] == play.node.address:
-                dest = bytes(d.data[8:13])
-                play.node.expected.add(play.sim.now, d.id, d.verb, dest)
+                play.asked(d)
             if d.verb == VERB_OK and not d.hops:
                 expect.append(d)
         if d.dst != name or (d.suite == 3 and not d.clear) or (not d.clear and d.suite != 1):
@@ -197,7 +201,7 @@ def test_our_root_relays_and_introduces_as_the_recorded_one():
     relayed = introduced = 0
     for i, d in enumerate(play.datagrams):
         if d.src == "R" and d.verb in _REQUESTS:
-            play.node.expected.add(play.sim.now, d.id, d.verb, bytes(d.data[8:13]))
+            play.asked(d)
         if d.dst != "R" or (d.suite == 3 and not d.clear):
             continue
         got = play.hear(d)
@@ -222,7 +226,7 @@ def test_our_b_asks_who_the_sender_of_a_relayed_packet_is():
     asked = []
     for d in play.datagrams:
         if d.src == "B" and d.verb in _REQUESTS:
-            play.node.expected.add(play.sim.now, d.id, d.verb, bytes(d.data[8:13]))
+            play.asked(d)
         if d.src == "B" and d.verb == VERB_WHOIS and d.clear[1:] == play.people["A"].address:
             assert (play.where["R"], d.clear) in asked
             return

@@ -173,7 +173,7 @@ def test_a_root_cannot_change_the_key_of_a_peer_we_heard():
     met(sim, a, b)
     false = Identity(b.address, Identity.parse(IDS["C"]).public)
     packet_id = b"12345678"
-    a.expected.add(sim.now, packet_id, VERB_WHOIS, r.address)
+    a.expected.add(sim.now, packet_id, VERB_WHOIS, r.address, b.address)
     r.send_to(
         sim.now, r.topology.peers[a.address], 1, (IP["A"], 9993), 3,
         (bytes([VERB_WHOIS]), packet_id, false.pack()),
@@ -188,7 +188,7 @@ def test_an_identity_from_somebody_who_is_no_root_is_ignored():
     sim.run(20)
     met(sim, a, b)
     c = Identity.parse(IDS["C"])
-    a.expected.add(sim.now, b"12345678", VERB_WHOIS, b.address)
+    a.expected.add(sim.now, b"12345678", VERB_WHOIS, b.address, c.address)
     b.send_to(
         sim.now, b.topology.peers[a.address], 1, (IP["A"], 9993), 3,
         (bytes([VERB_WHOIS]), b"12345678", c.pack()),

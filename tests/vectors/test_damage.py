@@ -194,7 +194,8 @@ def test_authentic_nonsense_is_survived_and_counted():
             lone.now += 1
             ident = count.to_bytes(8, "big")
             if verb == 3 and len(damaged) >= 9:  # an OK must answer something
-                node.expected.add(lone.now, damaged[1:9], damaged[0], source)
+                about = damaged[9:14]
+                node.expected.add(lone.now, damaged[1:9], damaged[0], source, about)
             data = wire.sealed(key, ident, node.address, source, 0, bytes([verb]) + damaged, 1)
             before = node.received + counted(node) + sum(node.vl2.drops) + held(node)
             for net in node.vl2.networks.values():
