@@ -120,7 +120,7 @@ class NIC(Asked):
                 hal.random,
                 self._profile,
                 self._allow_loopback,
-                self._room,
+                idhash=self._room,
             )
         except ValueError as e:
             raise OSError("%s" % e)
