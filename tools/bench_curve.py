@@ -9,7 +9,6 @@
 # by the processor time it used, so that what else runs on the machine does not count. Sizes take
 # turns, and the median of the turns counts.
 
-import os
 import statistics
 import subprocess
 import time
@@ -143,7 +142,15 @@ def rows(world, quick):
     if world is None:
         return out
     bench_lab.bench_build()
-    made = ("network", "new", "--public", "--pool", "10.50.1.2-10.50.1.99", "--route", "10.50.1.0/24")
+    made = (
+        "network",
+        "new",
+        "--public",
+        "--pool",
+        "10.50.1.2-10.50.1.99",
+        "--route",
+        "10.50.1.0/24",
+    )
     crowd = Crowd(world, world.root.zt(*made))
     try:
         rates, memory = with_sockets(crowd, 400 if quick else 1000, 1 if quick else 5)

@@ -4,9 +4,11 @@
 # (tests/interop/lab.py), a root with a private network, pinning, and what /proc says of a process.
 # Knows how to start and ask nodes; what is measured is in the files that use it.
 
+import ctypes
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -37,6 +39,34 @@ def row(name, value, unit, target=None, peer=None, peer_value=None, command="mak
         "peer_value": peer_value,
         "command": command,
     }
+
+
+def has_tool(name):
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def has_library(name):
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
+def need(name, package, there=has_tool):
+    """Install the Debian package that brings a program or library, or say that it is missing."""
+    if there(name):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        note("installing the Debian package " + package)
+        env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+        for words in (
+            ["update", "-q"],
+            ["install", "-q", "-y", "--no-install-recommends", package],
+        ):
+            subprocess.run(["apt-get", *words], env=env, stdout=sys.stderr)
+    if not there(name):
+        raise Unmeasured("'%s' is missing (Debian package %s)" % (name, package))
 
 
 def rss_mb(pid, field="VmRSS"):
@@ -171,7 +201,17 @@ class World:
 
     def options(self, home, *more):
         """Node options for a member with that home, on a fixed port."""
-        return ["--home", home, "--planet", self.planet, "--join", self.nwid, "--port", "9993", *more]
+        return [
+            "--home",
+            home,
+            "--planet",
+            self.planet,
+            "--join",
+            self.nwid,
+            "--port",
+            "9993",
+            *more,
+        ]
 
     def authorize(self, address):
         self.root.zt("member", "authorize", self.nwid, address)

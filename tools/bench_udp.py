@@ -157,5 +157,12 @@ def rows(world, quick):
         one("udp_64_received", round(ours[1]), "frames/s", None, pair, round(bare[1])),
         one("udp_64_offered", round(ours[0]), "frames/s", None, pair, round(bare[0])),
         one("udp_64_lost", round(100 * ours[2], 3), "%", 1, pair, round(100 * bare[2], 3)),
-        one("udp_64_of_batched", round(ours[1] / batched[1], 2), "of 1", None, gso, round(batched[1])),
+        one(
+            "udp_64_of_batched",
+            round(ours[1] / batched[1], 2),
+            "of 1",
+            None,
+            gso,
+            round(batched[1]),
+        ),
     ]

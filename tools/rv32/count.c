@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "zt_c25519.h"
+#include "zt_plane.h"
 #include "zt_poly1305.h"
 #include "zt_salsa20.h"
 #include "zt_sha512.h"
@@ -170,6 +171,31 @@ static void other_secrets(void) {
     }
 }
 
+// What the data plane's tables take on a 32-bit machine. All together: 8 peers and members, one network, 8
+// packet slots, of which two are for packets of 2,880 bytes in pieces and six for datagrams to Python.
+static void plane(void) {
+    static const char *const NAMES[ZT_PLANE_SIZES] = {
+        "plane_fixed_bytes", "plane_peer_bytes",  "plane_network_bytes", "plane_member_bytes",
+        "plane_group_bytes", "plane_slot_bytes", "plane_event_bytes"};
+    static const zt_plane_limits_t LIMITS = {
+        .peers = 8,
+        .networks = 1,
+        .members = 8,
+        .groups = 4,
+        .group_members = 8,
+        .reassembly = 2,
+        .packet_bytes = 2880,
+        .event_bytes = 6 * (1432 + ZT_PLANE_EVENT_BYTES),
+        .rules_bytes = 1024,
+    };
+    uint32_t sizes[ZT_PLANE_SIZES];
+    zt_plane_sizes(&LIMITS, sizes);
+    for (unsigned i = 0; i < ZT_PLANE_SIZES; i++) {
+        print_number(NAMES[i], sizes[i]);
+    }
+    print_number("plane_8_peers_bytes", (uint32_t)zt_plane_size(&LIMITS));
+}
+
 int main(void) {
     uint32_t since = instructions();
     nothing = instructions() - since;
@@ -180,5 +206,6 @@ int main(void) {
     streams();
     curves();
     other_secrets();
+    plane();
     return 0;
 }
