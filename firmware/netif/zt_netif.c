@@ -36,6 +36,10 @@ uint32_t zt_netif_activity(void) {
     return ZT_LOAD(zt_netif_active);
 }
 
+void zt_netif_touch(void) {
+    zt_netif_active++;
+}
+
 uint32_t zt_netif_groups_serial(void) {
     return ZT_LOAD(zt_netif_serial);
 }
@@ -90,7 +94,7 @@ int zt_netif_add(const uint8_t mac[6], uint16_t mtu) {
     if (netif_add(&z->netif, NULL, NULL, NULL, z, netif_start, netif_input) == NULL) {
         return ZT_NETIF_ERR_MEM;
     }
-    z->netif.mtu = mtu;
+    z->netif.mtu = LWIP_MIN(mtu, ZT_NETIF_MTU_MAX);
     z->used = true;
     // A MAC is unique by construction of the network, so is the link-local address made of it: no
     // second of duplicate detection before the first packet.
@@ -156,7 +160,7 @@ int zt_netif_set_mtu(int n, uint16_t mtu) {
     if (!mtu_ok(mtu)) {
         return ZT_NETIF_ERR_ARG;
     }
-    z->netif.mtu = mtu;
+    z->netif.mtu = LWIP_MIN(mtu, ZT_NETIF_MTU_MAX);
     nd6_clear_destination_cache();
     return 0;
 }

@@ -15,12 +15,8 @@
 #include <stdint.h>
 
 #include "zt_hal.h"
+#include "zt_netif_limits.h"
 
-#define ZT_NETIF_MAX 16          // networks joined at a time
-#define ZT_NETIF_ROUTES 64       // managed routes of one network
-#define ZT_NETIF_RING (256 * 1024) // bytes of frames waiting for the node; touched only as far as used
-#define ZT_NETIF_OWNED 256       // frames lwIP holds without a copy
-#define ZT_NETIF_PINGS 16        // echo replies waiting to be read
 
 #define ZT_NETIF_ERR_INDEX (-1)  // no such interface
 #define ZT_NETIF_ERR_FULL (-2)   // a table is full
@@ -59,6 +55,8 @@ int zt_netif_recv(uint8_t *buf, size_t size, int *n);
 bool zt_netif_pending(void); // any thread
 // Changes whenever a socket may have become ready: a frame came in, a timer ran.
 uint32_t zt_netif_activity(void); // any thread
+// The same for a frame of another interface.
+void zt_netif_touch(void);
 uint32_t zt_netif_drops(void); // any thread
 // Echo replies wait for zt_netif_pong.
 bool zt_netif_pongs(void); // any thread

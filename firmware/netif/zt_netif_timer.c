@@ -3,6 +3,7 @@
 // lwIP's timers. Its own list of them is not used: it wakes ten times a second for multicast reports
 // that are hardly ever due, and an idle node should sleep. Each timer here says whether it is needed.
 
+#include "lwip/dhcp.h"
 #include "lwip/dns.h"
 #include "lwip/etharp.h"
 #include "lwip/igmp.h"
@@ -14,9 +15,11 @@
 #include "zt_atomic.h"
 #include "zt_netif_priv.h"
 
+// Ours, and on a board the one that carries the wire.
 static bool need_always(void) {
-    for (int n = 0; n < ZT_NETIF_MAX; n++) {
-        if (zt_netifs[n].used) {
+    struct netif *netif;
+    NETIF_FOREACH(netif) {
+        if ((netif->flags & NETIF_FLAG_ETHERNET) != 0) {
             return true;
         }
     }
@@ -38,11 +41,9 @@ static bool need_tcp_fast(void) {
 }
 
 static bool need_igmp(void) {
-    for (int n = 0; n < ZT_NETIF_MAX; n++) {
-        if (!zt_netifs[n].used) {
-            continue;
-        }
-        for (struct igmp_group *g = netif_igmp_data(&zt_netifs[n].netif); g != NULL; g = g->next) {
+    struct netif *netif;
+    NETIF_FOREACH(netif) {
+        for (struct igmp_group *g = netif_igmp_data(netif); g != NULL; g = g->next) {
             if (g->timer != 0) {
                 return true;
             }
@@ -52,11 +53,9 @@ static bool need_igmp(void) {
 }
 
 static bool need_mld(void) {
-    for (int n = 0; n < ZT_NETIF_MAX; n++) {
-        if (!zt_netifs[n].used) {
-            continue;
-        }
-        for (struct mld_group *g = netif_mld6_data(&zt_netifs[n].netif); g != NULL; g = g->next) {
+    struct netif *netif;
+    NETIF_FOREACH(netif) {
+        for (struct mld_group *g = netif_mld6_data(netif); g != NULL; g = g->next) {
             if (g->timer != 0) {
                 return true;
             }
@@ -64,6 +63,18 @@ static bool need_mld(void) {
     }
     return false;
 }
+
+#if LWIP_DHCP
+static bool need_dhcp(void) {
+    struct netif *netif;
+    NETIF_FOREACH(netif) {
+        if (netif_dhcp_data(netif) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+#endif
 
 // A connection whose sending side was shut down ends in TIME_WAIT under a socket that still holds it.
 // It must not expire there; closing the socket lets go of it.
@@ -96,6 +107,10 @@ static const struct {
     { DELAYED_ACK_MS, tcp_fasttmr, need_tcp_fast },
     { IGMP_TMR_INTERVAL, igmp_tmr, need_igmp },
     { MLD6_TMR_INTERVAL, mld6_tmr, need_mld },
+#if LWIP_DHCP
+    { DHCP_FINE_TIMER_MSECS, dhcp_fine_tmr, need_dhcp },
+    { DHCP_COARSE_TIMER_MSECS, dhcp_coarse_tmr, need_dhcp },
+#endif
 };
 
 #define TIMERS (sizeof(timers) / sizeof(timers[0]))

@@ -3,7 +3,8 @@
 # _ztcrypto for make-based ports. Only the binding is scanned for names; the core is a library to it.
 
 ZTCRYPTO_DIR := $(USERMOD_DIR)
-ZT_CORE_DIR := $(USERMOD_DIR)/../../core
+# Absolute, or the objects of all builds would land in one folder.
+ZT_CORE_DIR := $(abspath $(USERMOD_DIR)/../../core)
 
 CORE_SRC :=
 include $(ZT_CORE_DIR)/sources.mk

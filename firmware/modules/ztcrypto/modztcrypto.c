@@ -230,7 +230,7 @@ static void unmap_memory(uint8_t *p) {
     #if HAVE_MMAP
     munmap(p, ZT_IDHASH_MEMORY);
     #else
-    m_free(p);
+    m_del(uint8_t, p, ZT_IDHASH_MEMORY);
     #endif
 }
 

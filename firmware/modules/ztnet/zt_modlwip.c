@@ -26,9 +26,11 @@
 #include "zt_nic_py.h"
 #include "zt_wait.h"
 
-// The host's module keeps the name `socket`; MP_REGISTER_MODULE still registers `lwip`.
+// A host's own module keeps the name `socket`; MP_REGISTER_MODULE still registers `lwip`.
+#ifndef ZT_BOARD
 #undef MP_REGISTER_EXTENSIBLE_MODULE
 #define MP_REGISTER_EXTENSIBLE_MODULE(name, module)
+#endif
 
 #ifndef SOMAXCONN
 #define SOMAXCONN (8)
@@ -135,16 +137,13 @@ static err_t write_or_later(struct tcp_pcb *pcb, const void *data, u16_t len, u8
 
 // ---- a queue of datagrams for each UDP socket ----
 
-#define UDP_QUEUE 256       // datagrams waiting, all sockets together
-#define UDP_QUEUE_SOCKET 64 // of one socket
-
 static struct {
     struct udp_pcb *pcb; // NULL: free
     struct pbuf *p;
     ip_addr_t from;
     u16_t port;
     u32_t order;
-} udp_queue[UDP_QUEUE];
+} udp_queue[ZT_UDP_QUEUE];
 static unsigned udp_queued;
 static u32_t udp_order;
 
@@ -180,14 +179,14 @@ static void queue_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_a
     }
     unsigned mine = 0;
     int slot = -1;
-    for (int i = 0; i < UDP_QUEUE; i++) {
+    for (int i = 0; i < ZT_UDP_QUEUE; i++) {
         if (udp_queue[i].pcb == NULL) {
             slot = slot < 0 ? i : slot;
         } else if (udp_queue[i].pcb == pcb) {
             mine++;
         }
     }
-    if (slot < 0 || mine >= UDP_QUEUE_SOCKET) {
+    if (slot < 0 || mine >= ZT_UDP_QUEUE_SOCKET) {
         pbuf_free(p);
         return;
     }
@@ -201,7 +200,7 @@ static void queue_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_a
 
 static int next_udp(const struct udp_pcb *pcb) {
     int best = -1;
-    for (int i = 0; i < UDP_QUEUE; i++) {
+    for (int i = 0; i < ZT_UDP_QUEUE; i++) {
         if (udp_queue[i].pcb == pcb
             && (best < 0 || (s32_t)(udp_queue[i].order - udp_queue[best].order) < 0)) {
             best = i;
@@ -211,7 +210,7 @@ static int next_udp(const struct udp_pcb *pcb) {
 }
 
 static void drop_udp(struct udp_pcb *pcb) {
-    for (int i = 0; udp_queued != 0 && i < UDP_QUEUE; i++) {
+    for (int i = 0; udp_queued != 0 && i < ZT_UDP_QUEUE; i++) {
         if (udp_queue[i].pcb == pcb) {
             pbuf_free(udp_queue[i].p);
             udp_queue[i].pcb = NULL;

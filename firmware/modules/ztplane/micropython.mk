@@ -4,7 +4,7 @@
 # ztcrypto.
 
 ZTPLANE_DIR := $(USERMOD_DIR)
-ifneq ($(ZT_LWIP_DIR),)
+ifneq ($(and $(ZT_LWIP_DIR),$(if $(ZT_PLAIN),,yes)),)
 SRC_USERMOD_C += $(ZTPLANE_DIR)/modztplane.c
 SRC_USERMOD_LIB_C += $(ZTPLANE_DIR)/zt_plane_run.c
 CFLAGS_USERMOD += -I$(ZTPLANE_DIR)

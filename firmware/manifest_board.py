@@ -1,0 +1,54 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# What of the package zt is frozen into a board's firmware: the node, its driver and its network
+# interfaces. Not the command line, the HTTP API, the controller, the explanations of rules, nor the
+# twins in Python of what the firmware has in C.
+# ruff: noqa: F821
+
+_NOT_ON_BOARDS = (
+    "__main__",
+    "_crypto_ctypes",
+    "_crypto_py",
+    "_curve_py",
+    "_hal_cpython",
+    "_sha2_py",
+    "_tap_cpython",
+    "aio",
+    "api",
+    "api_controller",
+    "args",
+    "cli",
+    "client",
+    "cmd_exec",
+    "cmd_id",
+    "cmd_network",
+    "cmd_node",
+    "cmd_ping",
+    "cmd_rules",
+    "cmd_run",
+    "cmd_stream",
+    "explain",
+    "frametext",
+    "host",
+    "httpd",
+    "jsontext",
+    "localconf",
+    "options",
+    "rtnetlink",
+    "rulesfile",
+    "rulesjson",
+    "streams",
+    "tap",
+)
+
+
+def _ours():
+    import os
+
+    # The manifest's own folder is the current one while it is read.
+    lib = os.path.join("..", "lib", "zt")
+    names = sorted(n for n in os.listdir(lib) if n.endswith(".py"))
+    return tuple(n for n in names if n[:-3] not in _NOT_ON_BOARDS)
+
+
+package("zt", _ours(), base_path="$(ZT_TOP)/lib", opt=3)  # type: ignore

@@ -1,0 +1,39 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# An emulated board of a microcontroller's size: QEMU's "virt" machine with an rv32imc core (the ESP32-C3's
+# instruction set) and 400 KB of RAM in all. Upstream's ports/qemu builds it, pointed here by BOARD_DIR;
+# tools/build_qemu.sh passes ZT_LWIP_DIR and ZT_SITE. ZT_PLAIN=1 builds the same firmware without the node.
+
+ZT_TOP := $(abspath $(BOARD_DIR)/../../..)
+ZT_BOARD = 1
+
+QEMU_ARCH = riscv32
+QEMU_MACHINE = virt
+RV32_ARCH = rv32imc
+# This compiler has no rv32imc_zicsr libraries, and without the older specification csrw is refused.
+AFLAGS += -misa-spec=2.2
+
+CFLAGS += -DQEMU_SOC_VIRT -DMICROPY_HW_MCU_NAME='"$(RV32_ARCH)"'
+CFLAGS += -I$(BOARD_DIR) -DMP_CONFIGFILE='<zt_mpconfig.h>'
+QSTR_GLOBAL_DEPENDENCIES += $(BOARD_DIR)/zt_mpconfig.h
+LDSCRIPT = $(BOARD_DIR)/zt_ram.ld
+SRC_BOARD_O += shared/runtime/gchelper_native.o shared/runtime/gchelper_rv32i.o
+MPY_CROSS_FLAGS += -march=rv32imc
+
+SRC_C += $(wildcard $(BOARD_DIR)/*.c) shared/timeutils/timeutils.c
+
+# Of the 400 KB. The rest is for the stack, lwIP, the rings of the network card, and the C heap.
+MICROPY_HEAP_SIZE ?= 212992
+MICROPY_VFS_LFS2 = 1
+
+FROZEN_MANIFEST ?= $(BOARD_DIR)/$(if $(ZT_PLAIN),manifest_plain.py,manifest.py)
+MICROPY_MANIFEST_ZT_TOP = $(ZT_TOP)
+MICROPY_MANIFEST_ZT_SITE = $(ZT_SITE)
+USER_C_MODULES ?= $(ZT_TOP)/firmware/modules
+
+# An emulator is faster than the board it stands for.
+CFLAGS += -DZT_HAL_BUDGET='(1024 * 1024)' -DZT_HAL_BUDGET_MS=20
+
+# Upstream's main program and console, with the calls that a board answers otherwise (zt_board.h).
+$(BUILD)/main.o: CFLAGS += -Dpyexec_friendly_repl=zt_board_friendly_repl -Dpyexec_raw_repl=zt_board_raw_repl
+$(BUILD)/mphalport.o: CFLAGS += -Duart_rx_chr=zt_board_rx_chr
