@@ -12,13 +12,15 @@ MPY := $(abspath $(or $(MICROPY_DIR),$(B)/src/micropython))
 LWIP := $(abspath $(or $(LWIP_DIR),$(B)/src/lwip))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build unix core run test bench bench-embedded lint clean
+.PHONY: help setup build unix core qemu qemu-firmware qemu-plain run test test-embedded bench bench-embedded lint clean
 
 help:
 	@echo 'make run                 show the product: two nodes, a private network, a page over it'
 	@echo 'make run NETWORK=<id>    join that network for real'
 	@echo 'make build               build the unix port (build/microzt, started by ./zt)'
 	@echo 'make test                every test; PART=unit|vectors|interop|embedded|lab for one part'
+	@echo 'make qemu                build the firmware of the emulated RV32 board and give its prompt'
+	@echo 'make test-embedded       only the tests of boards'
 	@echo 'make bench               measure, beside other software'
 	@echo 'make bench-embedded      count instructions and bytes of the core on an emulated RV32'
 	@echo 'make lint                check the style of Python, C and shell'
@@ -41,11 +43,27 @@ unix: setup
 core: setup
 	@$(MAKE) -s --no-print-directory -C firmware/core
 
+# The firmware of the emulated board, and the same without the node to compare sizes with.
+qemu-firmware: setup
+	@tools/toolchain.sh board
+	@tools/build_qemu.sh $(MPY) $(LWIP) $(JOBS)
+
+qemu-plain: setup
+	@tools/toolchain.sh board
+	@tools/build_qemu.sh $(MPY) $(LWIP) $(JOBS) plain
+
+# Its network is QEMU's own, in a namespace without a way out: nothing leaves this machine.
+qemu: qemu-firmware
+	@unshare -rn sh -c 'ip link set lo up; exec $(PYTHON) tools/qemu_board.py $(QEMU_ARGS)'
+
 run: build
 	@$(PYTHON) tools/demo.py $(if $(NETWORK),--network $(NETWORK))
 
 test: build
 	@tests/run.sh $(PART)
+
+test-embedded: build
+	@tests/run.sh embedded
 
 bench: build
 	@$(PYTHON) tools/bench.py

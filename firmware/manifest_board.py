@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # What of the package zt is frozen into a board's firmware: the node, its driver and its network
-# interfaces. Not the command line, the HTTP API, the controller, the explanations of rules, nor the
-# twins in Python of what the firmware has in C.
+# interfaces. Not the command line, the HTTP API, the controller, the explanations of rules, nor
+# the twins in Python of what the firmware has in C.
 # ruff: noqa: F821
 
 _NOT_ON_BOARDS = (

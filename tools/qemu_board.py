@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The emulated RV32 board (ports/qemu) on this machine: starts and stops QEMU, knows its command line.
-# The serial line is a TCP socket on loopback, the flash a file.
+# The emulated RV32 board (ports/qemu) on this machine: starts and stops QEMU, knows its command
+# line. The serial line is a TCP socket on loopback, the flash a file.
 #
-# usage: qemu_board.py [--image ELF] [--disk FILE] [--net user|none|tap=NAME] [--append TEXT] [--icount]
+# usage: qemu_board.py [--image ELF] [--disk FILE] [--net user|none|tap=NAME] [--append TEXT]
+# [--icount]
 #
-# Run as a program it gives the board's prompt (Ctrl-] ends it). A user-mode network lets the board reach
-# whatever this machine reaches, so the program insists on being in a network namespace of its own
-# (`make qemu` makes one without a way out).
+# Run as a program it gives the board's prompt (Ctrl-] ends it). A user-mode network lets the
+# board reach whatever this machine reaches, so the program insists on being in a network
+# namespace of its own (`make qemu` makes one without a way out).
 
 import argparse
 import os
@@ -36,8 +37,8 @@ def make_disk(path, size=DISK_BYTES):
 
 
 def user_network(forward=()):
-    """-netdev of QEMU's own network stack: the guest is 10.0.2.15, this namespace's loopback 10.0.2.2.
-    `forward`: texts like "udp:127.0.0.1:19993-:9993"."""
+    """-netdev of QEMU's own network stack: the guest is 10.0.2.15, this namespace's loopback is
+    10.0.2.2. `forward`: texts like "udp:127.0.0.1:19993-:9993"."""
     return "user,id=n0" + "".join(",hostfwd=" + f for f in forward)
 
 
@@ -47,17 +48,23 @@ def tap_network(name):
 
 
 class Board:
-    """A running machine. `namespace`: a prefix of words that runs a command where the board is to be,
-    such as ["ip", "netns", "exec", NAME]."""
+    """A running machine. `namespace`: a prefix of words that runs a command where the board is to
+    be, such as ["ip", "netns", "exec", NAME]; `log`: a file for what QEMU says."""
 
     def __init__(
-        self, image=IMAGE, disk=None, netdev=None, mac=None, append="", icount=False, namespace=(), log=None
+        self,
+        image=IMAGE,
+        disk=None,
+        netdev=None,
+        mac=None,
+        append="",
+        icount=False,
+        namespace=(),
+        log=None,
     ):
-        self.port = None
         self.repl = None
-        self._log = log
-        # The socket is made here and handed down: no port to agree on, nothing to race for, and it is
-        # reached from this namespace whichever one the board lives in.
+        # The socket is made here and handed down: no port to agree on, nothing to race for, and
+        # it is reached from this namespace whichever one the board lives in.
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
@@ -79,7 +86,11 @@ class Board:
         command += ["-chardev", "socket,id=s0,fd=%d,server=on,wait=off" % listener.fileno()]
         command += ["-serial", "chardev:s0"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(listener.fileno(),)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(listener.fileno(),),
         )
         listener.close()
 

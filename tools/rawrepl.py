@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The raw REPL of a MicroPython board, over anything that can read and write bytes: a serial port, or
-# a socket to an emulated one (PySerial's serial_for_url opens both; connect() below needs no PySerial
-# for sockets). Knows MicroPython's raw mode and nothing of what runs in it.
+# The raw REPL of a MicroPython board, over anything that can read and write bytes: a serial
+# port, or a socket to an emulated one (PySerial's serial_for_url opens both; connect() below
+# needs no PySerial for sockets). Knows MicroPython's raw mode and nothing of what runs in it.
 
 import socket
 import time
@@ -144,7 +144,7 @@ class RawRepl:
         return self.finish(timeout)
 
     def eval(self, expression, timeout=30):
-        """The repr of an expression, evaluated here: numbers, texts, bytes, tuples, lists, dicts."""
+        """The value of an expression: numbers, texts, bytes, tuples, lists, dicts."""
         import ast
 
         return ast.literal_eval(self.run("print(repr(%s))" % expression, timeout).strip())

@@ -5,7 +5,7 @@
 # Everything lands in build/. The one thing ever changed outside is that missing Debian packages are
 # installed when the user is root, and that is said. A second run finds its stamps and does nothing.
 #
-#   toolchain.sh tools | micropython | lwip | venv
+#   toolchain.sh tools | micropython | lwip | venv | board
 #
 # MICROPY_DIR and LWIP_DIR name trees to use instead of fetched ones. Otherwise the sources are
 # Debian's source packages of the suite below, from the mirror and with the keys this machine's own
@@ -51,8 +51,18 @@ missing_packages() {
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }
 
-tools() {
-    want=$(missing_packages | sort -u | tr '\n' ' ')
+# The same for the emulated board: a compiler with a C library for it, and the emulator.
+missing_board_packages() {
+    riscv=riscv64-unknown-elf-gcc
+    command -v $riscv >/dev/null 2>&1 || echo gcc-riscv64-unknown-elf
+    # Asking the compiler: it prints the bare name of a file it does not have.
+    [ "$($riscv --print-file-name=picolibc.specs 2>/dev/null || echo picolibc.specs)" != picolibc.specs ] ||
+        echo picolibc-riscv64-unknown-elf
+    command -v qemu-system-riscv32 >/dev/null 2>&1 || echo qemu-system-misc
+}
+
+install_missing() {
+    want=$($1 | sort -u | tr '\n' ' ')
     if [ -z "$want" ]; then
         return
     fi
@@ -66,8 +76,16 @@ tools() {
     apt-get update -q >&2
     # shellcheck disable=SC2086 # a list of package names
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $want >&2
-    want=$(missing_packages | tr '\n' ' ')
+    want=$($1 | tr '\n' ' ')
     [ -z "$want" ] || die "still missing after the installation: $want"
+}
+
+tools() {
+    install_missing missing_packages
+}
+
+board() {
+    install_missing missing_board_packages
 }
 
 # ---- sources ----
@@ -227,6 +245,6 @@ venv() {
 
 mkdir -p "$build/src"
 case "${1:-}" in
-    tools | micropython | lwip | venv) "$1" ;;
-    *) die "usage: toolchain.sh tools | micropython | lwip | venv" ;;
+    tools | micropython | lwip | venv | board) "$1" ;;
+    *) die "usage: toolchain.sh tools | micropython | lwip | venv | board" ;;
 esac

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What a board's host offers beside the C module `_zthal`: files over the VFS. A board runs one node,
-# so the lock is only a mark in this run of the interpreter; littlefs and FAT have no modes.
+# What a board's host offers beside the C module `_zthal`: files over the VFS. A board runs one
+# node, so the lock is only a mark in this run of the interpreter; littlefs and FAT have no
+# modes.
 
 import os
 
@@ -10,8 +11,8 @@ _locked = []
 
 
 def save(path, data, mode):
-    """Replace the file whole or not at all: what was there before, or all of the new, also when the
-    power fails. littlefs writes at close and renames in one step."""
+    """Replace the file whole or not at all, also when the power fails: littlefs writes at close
+    and renames in one step."""
     temporary = path + ".0.tmp"
     try:
         with open(temporary, "wb") as f:

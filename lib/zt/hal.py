@@ -7,6 +7,10 @@
 from ._compat import MICROPYTHON
 
 if MICROPYTHON:
+    import _zthal
     from _zthal import *  # noqa: F403
+
+    if not hasattr(_zthal, "lock"):
+        from ._hal_board import *  # noqa: F403
 else:
     from ._hal_cpython import *  # noqa: F403

@@ -32,7 +32,9 @@ _LIMITS = {
 
 def wanted(hal):
     """May this process use the plane?"""
-    return getattr(hal, "HAS_PLANE", False) and os.getenv("ZT_PLANE") != "python"
+    if hasattr(os, "getenv") and os.getenv("ZT_PLANE") == "python":
+        return False
+    return getattr(hal, "HAS_PLANE", False)
 
 
 class _Entry:

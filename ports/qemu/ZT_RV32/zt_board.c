@@ -153,21 +153,21 @@ uint32_t zt_board_argument(const char *name, uint32_t otherwise) {
     return otherwise;
 }
 
-extern uint32_t _sstack, _estack;
-extern char __heap_start, __heap_end;
+extern uint32_t _sstack[], _estack[]; // of the linker script
+extern char __heap_end[];
 
 uint32_t zt_board_stack_free(void) {
-    const uint32_t *p = &_sstack;
-    while (p < &_estack && *p == 0xbbbbbbbb) { // upstream's start-up code wrote it
-        p++;
+    size_t n = 0;
+    while (n < ((uintptr_t)_estack - (uintptr_t)_sstack) / 4 && _sstack[n] == 0xbbbbbbbb) {
+        n++; // upstream's start-up code wrote it
     }
-    return (uint32_t)((const char *)p - (const char *)&_sstack);
+    return (uint32_t)n * 4;
 }
 
 extern void *sbrk(ptrdiff_t n);
 
 uint32_t zt_board_c_heap_free(void) {
-    return (uint32_t)(&__heap_end - (char *)sbrk(0));
+    return (uint32_t)((uintptr_t)__heap_end - (uintptr_t)sbrk(0));
 }
 
 // ---- start ----

@@ -1,11 +1,10 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Run at each start, before boot.py: mounts the flash, and formats it when it is blank. A flash with
-# a damaged file system is never formatted by itself.
-
-import vfs
+# Run at each start, before boot.py: mounts the flash, and formats it when it is blank. A flash
+# with a damaged file system is never formatted by itself.
 
 import _board
+import vfs
 
 
 def _mount():
