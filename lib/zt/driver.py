@@ -304,6 +304,12 @@ class Driver:
             return self.settings.allow_loopback
         return inet.valid_for_path(ip) and not self.nics.inside(ip)
 
+    def nic_gone(self, nwid):
+        """The interface of a network is no more; another may have its number."""
+        network = self.node.network(nwid)
+        if self.plane is not None and network is not None:
+            self.plane.network_changed(network)
+
     def path_lookup(self, address, family):
         return None
 

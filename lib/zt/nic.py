@@ -152,6 +152,7 @@ class NICs:
         nwid = self._by_n.pop(n)
         card = self.by_nwid[nwid]
         card.n = None
+        self._driver.nic_gone(nwid)
         card.addresses = []
         card.routes = []
         card.refused = {}

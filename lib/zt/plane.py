@@ -362,8 +362,9 @@ def sorted_slots(peer, now):
 
 def start(driver, node):
     """The Plane of this driver and node, or None where there is none or too little memory."""
-    # A TAP device's frames go through Python.
-    if driver.settings.tap is not None or not wanted(driver.hal):
+    if not wanted(driver.hal):
+        return None
+    if driver.settings.tap is not None and not driver.settings.tap.use_plane():
         return None
     import _ztplane
 

@@ -3,6 +3,7 @@
 # The host's own network stack in the place of the one in the process (zt run --tap): each network
 # is a TAP device of Linux, with what `hal` offers for interfaces. Knows devices, addresses and
 # routes, nothing of the protocol; which of them may be set is decided before (managed.py).
+# With the data plane in C only what that cannot do is read and written here.
 
 import sys
 
@@ -105,12 +106,18 @@ class TapStack:
         self._loop_told = False
         self._driver = None
         self._on_lost = None
+        self._planed = False
 
     def attach(self, driver, on_lost):
         """`driver` knows the wires, whose packets are never taken for frames of the host;
         on_lost(n) is called when somebody deleted device n."""
         self._driver = driver
         self._on_lost = on_lost
+
+    def use_plane(self):
+        """May the data plane read and write the devices? Then it will, from now on."""
+        self._planed = hasattr(self._raw, "give")
+        return self._planed
 
     # Devices.
 
@@ -131,6 +138,8 @@ class TapStack:
         n = 0
         while n in self._devices:
             n += 1
+        if self._planed:
+            raw.give(n, fd)  # those it has no room for stay Python's
         self._devices[n] = device
         self._turns.append(n)
         log.info("tap", "%s is network %s" % (name, hexs(nwid)))
@@ -153,6 +162,8 @@ class TapStack:
         device = self._devices.pop(n)
         self._turns.remove(n)
         self._taken = 0
+        if self._planed:
+            self._raw.give(n, -1)
         self._hal.unwatch(device.fd)
         self._raw.close(device.fd)
         log.info("tap", "%s removed" % device.name)
@@ -260,7 +271,9 @@ class TapStack:
         while empty < len(turns) and dropped < _TURN:
             n = turns[0]
             try:
-                length = self._raw.read(self._devices[n].fd, buf)
+                length = 0
+                if not self._planed or not self._raw.held(n):
+                    length = self._raw.read(self._devices[n].fd, buf)
             except OSError as e:
                 if e.errno == _EBADFD:
                     self._lost(n)
@@ -300,10 +313,13 @@ class TapStack:
                 break
         else:
             return False
+        self._tell_of_loop()
+        return True
+
+    def _tell_of_loop(self):
         if not self._loop_told:
             self._loop_told = True
             log.error("tap", "a route of a network leads the node's own packets into it: dropped")
-        return True
 
     def nic_groups(self, n):
         """The multicast MACs the host has joined on the device."""
@@ -322,10 +338,13 @@ class TapStack:
         return table
 
     def nic_drops(self):
+        """Frames neither side took; the plane counts its own (tap_refused, tap_looped)."""
         return self._drops
 
     def stack_poll(self):
         """The host's stack has its own timers."""
+        if self._planed and self._raw.looped():
+            self._tell_of_loop()
         return -1
 
     # ICMP is the host's: ping(8).

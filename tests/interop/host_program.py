@@ -7,14 +7,19 @@
 #        host_program.py connect IP PORT N        the other end of it
 #        host_program.py join GROUP IP PORT       take one datagram of an IPv4 multicast group
 #        host_program.py shout GROUP IP PORT      send it, for 30 s at most
+#        host_program.py tag DEVICE MAC TAG       send frames with an 802.1Q tag, for 30 s at most
+#        host_program.py tagged DEVICE TAG        take one
 
 import socket
+import struct
 import sys
 import time
 
 from libzt_node import pattern
 
 TIMEOUT_S = 60
+ETH_P_ALL, SOL_PACKET, PACKET_AUXDATA = 3, 263, 8
+EXPERIMENT = b"\x88\xb5"
 
 
 def family(ip):
@@ -80,6 +85,38 @@ def shout(group, ip, port):
         time.sleep(0.5)
 
 
+def tag(device, mac, number):
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind((device, 0))
+        own = s.getsockname()[4]
+        head = bytes.fromhex(mac.replace(":", "")) + own + b"\x81\x00" + struct.pack(">H", number)
+        for _ in range(60):
+            s.send(head + EXPERIMENT + b"tagged" * 50)
+            time.sleep(0.5)
+
+
+def tagged(device, number):
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as s:
+        s.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        s.bind((device, ETH_P_ALL))
+        s.settimeout(TIMEOUT_S)
+        print("listening", flush=True)
+        while True:
+            frame, beside, _flags, _from = s.recvmsg(4000, 100)
+            if frame[12:14] == EXPERIMENT and frame[14:] == b"tagged" * 50:
+                # The kernel takes the tag out of the frame and tells it apart.
+                found = [struct.unpack_from("=IIIHHHH", d)[5] for _, kind, d in beside]
+                assert found == [number], beside
+                return
+
+
 if __name__ == "__main__":
     words = [int(word) if word.isdigit() else word for word in sys.argv[2:]]
-    {"listen": listen, "connect": connect, "join": join, "shout": shout}[sys.argv[1]](*words)
+    {
+        "listen": listen,
+        "connect": connect,
+        "join": join,
+        "shout": shout,
+        "tag": tag,
+        "tagged": tagged,
+    }[sys.argv[1]](*words)

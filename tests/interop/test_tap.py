@@ -118,6 +118,23 @@ def log(node):
         return f.read()
 
 
+def plane(node):
+    """The data plane's counters; of a node without it there are none."""
+    return node.zt("status")["counters"].get("plane")
+
+
+def bypassed(node, before, frames):
+    """Did at least so many frames go to and from the device without the interpreter? What it was
+    told of meanwhile (frames to be judged, packets of roots) are events."""
+    if os.environ.get("ZT_PLANE") == "python":
+        return plane(node) is None
+    now = plane(node)
+    moved = {k: now.get(k, 0) - before.get(k, 0) for k in ("tap_reads", "tap_writes", "events")}
+    print(node.host, moved)
+    both = min(moved["tap_reads"], moved["tap_writes"])
+    return both >= frames and moved["events"] < 20 + both // 50
+
+
 def start(world, host):
     return Run(world.net, host, world.home(host), world.planet, "--tap")
 
@@ -155,7 +172,10 @@ def test_programs_of_two_hosts_talk(pair):
     local = ip_text(mac.link_local(mac.parse(shown["mac"])))
     assert local in on_device(net, "second", nwid)
     reaches(net, "first", local + "%" + name)
-    tcp(net, "second", mine[0], "first", 7000)
+    before = [plane(n) for n in (first, second)]
+    tcp(net, "second", mine[0], "first", 7000, 4 * MIB)
+    for n, b in zip((first, second), before):
+        assert bypassed(n, b, 400)
     tcp(net, "first", [ip for ip in ips(first, nwid) if "." in ip][0], "second", 7001)
     tcp(net, "second", sixes[0], "first", 7002)
 
@@ -325,6 +345,7 @@ def test_with_a_real_node(tmp_path):
         reaches(net, "first", hers)
         reaches(net, "first", hers, "-s", "4000")
         seeds = {"receive_seed": "up", "send_seed": "down", "receive": MIB, "send": MIB}
+        before = plane(ours)
         theirs.call("tcp_listen", port=7000)
         accepted = theirs.begin("tcp_accept", port=7000, **seeds)
         net.run("first", [*PROGRAM, "connect", hers, "7000", str(MIB)], check=True, timeout=90)
@@ -333,6 +354,95 @@ def test_with_a_real_node(tmp_path):
         seeds = {"receive_seed": "down", "send_seed": "up", "receive": MIB, "send": MIB}
         answer = theirs.call("tcp_connect", ip=mine, port=7001, **seeds)
         assert answer["good"] and listening.wait(20) == 0
+        assert bypassed(ours, before, 400)
+
+
+def test_tagged_and_long_frames(pair):
+    world, first, second = pair
+    net = world.net
+    name = device_name(bytes.fromhex(world.nwid))
+    two = [ip for ip in ips(second, world.nwid) if "." in ip][0]
+    reaches(net, "first", two)
+    hearing = net.popen(
+        "second", [*PROGRAM, "tagged", name, "5"], stdout=subprocess.PIPE, text=True
+    )
+    assert hearing.stdout.readline() == "listening\n"
+    saying = net.popen("first", [*PROGRAM, "tag", name, network(second, world.nwid)["mac"], "5"])
+    assert hearing.wait(40) == 0
+    saying.kill()
+
+    def set_mtu(mtu):
+        for host in ("first", "second"):
+            net.run(host, ["ip", "link", "set", name, "mtu", mtu], check=True)
+
+    set_mtu("9500")
+    reaches(net, "first", two, "-s", "9400", "-M", "do")
+    tcp(net, "second", two, "first", 7000)
+    # No packet of the protocol is long enough for this one.
+    set_mtu("12000")
+    assert "100% packet loss" in ping(net, "first", two, "-s", "10200", "-M", "do").stdout
+    if plane(first) is not None:
+        assert plane(first)["frame_long"] >= 3
+    reaches(net, "first", two)
+
+
+def test_devices_change_under_load(pair):
+    world, first, second = pair
+    net = world.net
+    name = device_name(bytes.fromhex(world.nwid))
+    two = [ip for ip in ips(second, world.nwid) if "." in ip][0]
+    reaches(net, "first", two)
+    flood = net.popen("first", ["ping", "-n", "-q", "-f", "-s", "1200", two],
+                      stdout=subprocess.DEVNULL)  # fmt: skip
+    for _ in range(3):
+        net.run("second", ["ip", "link", "set", name, "down"], check=True)
+        time.sleep(0.3)
+        net.run("second", ["ip", "link", "set", name, "up"], check=True)
+        time.sleep(0.3)
+    if plane(second) is not None:
+        assert plane(second)["tap_refused"] > 0
+    for host, node in (("second", second), ("first", first)):
+        net.run(host, ["ip", "link", "del", name], check=True)
+        wait_for("a new device", lambda host=host: name in devices(net, host), 10)
+        reaches(net, "first", two)
+        assert network(node, world.nwid)["status"] == "OK"
+    flood.kill()
+    assert "error" not in log(first) + log(second)
+
+
+def test_more_networks_than_the_plane_has_room_for(tmp_path):
+    count = 18
+    with Lab("root", "control", "first", "second") as net:
+        world = World(net, tmp_path, "ours")
+        first, second = [start(world, host) for host in ("first", "second")]
+        nwids = []
+        for i in range(count):
+            made = world.controller.zt(
+                "network", "new", "--pool", "10.60.%d.1-10.60.%d.9" % (i, i),
+                "--route", "10.60.%d.0/24" % i,
+            )  # fmt: skip
+            nwids.append(made["id"])
+            for node in (first, second):
+                world.controller.zt("member", "authorize", made["id"], node.address)
+                node.zt("join", made["id"])
+
+        def addressed():
+            found = second.zt("networks")
+            return len(found) == count and all(n["assignedAddresses"] for n in found)
+
+        wait_for("addresses", addressed, 60)
+        targets = [[ip for ip in ips(second, nwid) if "." in ip][0] for nwid in nwids]
+        assert len(set(targets)) == count
+        for target in targets:
+            reaches(net, "first", target)
+        # Once more, now that the tables are full, and back and forth.
+        before = plane(first)
+        for target in targets:
+            assert " 0% packet loss" in ping(net, "first", target, "-c", "2").stdout
+        if before is not None:
+            assert plane(first)["tap_writes"] > before["tap_writes"] + count
+        first.zt("leave", nwids[0])
+        reaches(net, "first", targets[-1])
 
 
 def test_cpython_runs_it_too(tmp_path, monkeypatch):

@@ -143,7 +143,8 @@ class World:
 
     def close(self):
         _ztplane.stop()
-        hal.nic_remove(self.nic)
+        if self.nic is not None:
+            hal.nic_remove(self.nic)
         hal.wire_close(self.wire)
         self.sock.close()
         hal.set_pump(None)

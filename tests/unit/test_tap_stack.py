@@ -67,6 +67,26 @@ class Raw:
         return self.refuse.get(message, 0)
 
 
+class PlaneRaw(Raw):
+    """The same where a data plane may have the devices."""
+
+    def __init__(self):
+        super().__init__()
+        self.given = {}
+        self.known = []  # interfaces whose network the plane has
+        self.looping = 0
+
+    def give(self, n, fd):
+        self.given[n] = fd
+        return 0
+
+    def held(self, n):
+        return n in self.known
+
+    def looped(self):
+        return self.looping
+
+
 class WatchedHal(Hal):
     def watch(self, fd):
         self.calls.append(("watch", fd))
@@ -212,6 +232,44 @@ def test_a_deleted_device_is_told_and_a_device_that_is_down_is_not():
     assert stack.nic_drops() == 1 and raw.written == []
 
 
+def test_the_plane_gets_the_devices_and_reads_what_it_knows():
+    stack, _, _ = make()
+    assert not stack.use_plane()
+    raw = PlaneRaw()
+    stack = tap.TapStack(WatchedHal(), raw)
+    assert stack.use_plane()
+    a = stack.nic_add(MAC, 2800, NWID)
+    b = stack.nic_add(MAC, 2800, OTHER)
+    assert raw.given == {a: 41, b: 42}
+    raw.known = [a]
+    raw.frames[41] = [b"a" * 60]
+    raw.frames[42] = [b"b" * 60]
+    buf, meta = bytearray(100), bytearray(8)
+    assert stack.nic_recv(buf, meta) == 60 and meta[0] == b
+    assert stack.nic_recv(buf, meta) == 0
+    raw.known = []
+    assert stack.nic_recv(buf, meta) == 60 and meta[0] == a
+    stack.nic_remove(a)
+    assert raw.given == {a: -1, b: 42}
+
+
+def test_what_the_plane_found_going_round_is_told_once():
+    raw = PlaneRaw()
+    stack = tap.TapStack(WatchedHal(), raw)
+    stack.use_plane()
+    lines = []
+    log.set_sink(lines.append)
+    try:
+        assert stack.stack_poll() == -1
+        assert not lines
+        raw.looping = 3
+        stack.stack_poll()
+        stack.stack_poll()
+    finally:
+        log.set_sink(lambda line: sys.stderr.write(line + "\n"))
+    assert len(lines) == 1 and "own packets" in lines[0]
+
+
 def test_a_frame_the_kernel_does_not_take_is_counted():
     stack, raw, _ = make()
     n = stack.nic_add(MAC, 2800, NWID)
@@ -291,6 +349,31 @@ def test_a_node_makes_a_deleted_device_anew():
     assert raw.asked[0] == rtnetlink.link(2, net.mac, 2800, True)
     assert rtnetlink.address(2, ONE, 24, True) in raw.asked[1:]
     assert net.port_error == 0
+
+
+def test_a_deleted_devices_number_is_not_the_planes_any_more():
+    driver, _, raw, node, net = driven()
+    driver.network(NWID, "up")
+    gone = []
+
+    class Plane:
+        def network_changed(self, network):
+            gone.append((network, len(raw.closed)))
+
+        def drain(self, now):
+            return False
+
+        def tick(self, now):
+            return 1000
+
+        def close(self):
+            pass
+
+    driver.plane = Plane()
+    raw.frames[41] = [EBADFD]
+    quiet(driver.step)
+    assert gone == [(net, 1)]
+    driver.close()
 
 
 def test_a_node_shows_what_hinders_a_device_until_it_is_gone():

@@ -9,14 +9,12 @@
 
 #include "py/mperrno.h"
 #include "py/runtime.h"
-#include "zt_netif.h"
 #include "zt_plane_run.h"
 
 #define LIMITS 9
 #define PLACE 20
 #define WAY ((1 + ZT_PLANE_SOURCES) * PLACE)
 #define META 40
-#define NICS ZT_NETIF_MAX
 
 static void need(void) {
     if (zt_plane == NULL) {
@@ -136,8 +134,9 @@ static mp_obj_t network_set(size_t n_args, const mp_obj_t *args) {
     memset(&net, 0, sizeof(net));
     memcpy(net.nwid, bytes_of(args[0], 8), 8);
     mp_int_t nic = mp_obj_get_int(args[1]);
-    if (nic < 0 || nic >= NICS) {
-        mp_raise_ValueError(MP_ERROR_TEXT("bad argument"));
+    if (nic < 0 || nic >= ZT_PLANE_NICS) {
+        need();
+        return MP_OBJ_NEW_SMALL_INT(-1);
     }
     net.nic = (int16_t)nic;
     net.config_flags = get_u32(args[2]);
@@ -249,7 +248,7 @@ static MP_DEFINE_CONST_FUN_OBJ_2(event_obj, event);
 
 // ---- counters and times, written to an array of 64-bit numbers each
 
-#define IO_COUNTERS 4
+#define IO_COUNTERS 8
 
 static mp_obj_t counters(mp_obj_t out_in) {
     uint64_t *out = (uint64_t *)(void *)room_of(out_in, 8 * (ZT_PLANE_COUNTERS + IO_COUNTERS));
@@ -260,16 +259,24 @@ static mp_obj_t counters(mp_obj_t out_in) {
     for (int i = 0; i < ZT_PLANE_COUNTERS; i++) {
         out[i] = values[i];
     }
-    out[ZT_PLANE_COUNTERS] = io.rx_messages;
-    out[ZT_PLANE_COUNTERS + 1] = io.rx_datagrams;
-    out[ZT_PLANE_COUNTERS + 2] = io.tx_messages;
-    out[ZT_PLANE_COUNTERS + 3] = io.tx_refused;
+    out += ZT_PLANE_COUNTERS;
+    out[0] = io.rx_messages;
+    out[1] = io.rx_datagrams;
+    out[2] = io.tx_messages;
+    out[3] = io.tx_refused;
+    out[4] = io.tap_reads;
+    out[5] = io.tap_writes;
+    out[6] = io.tap_refused;
+    out[7] = io.tap_looped;
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(counters_obj, counters);
 
 static mp_obj_t names(void) {
-    static const char *const io[IO_COUNTERS] = { "rx_messages", "rx_datagrams", "tx_messages", "tx_refused" };
+    static const char *const io[IO_COUNTERS] = {
+        "rx_messages", "rx_datagrams", "tx_messages", "tx_refused",
+        "tap_reads", "tap_writes", "tap_refused", "tap_looped",
+    };
     mp_obj_t list = mp_obj_new_list(0, NULL);
     const char *name;
     for (unsigned i = 0; (name = zt_plane_counter_name(i)) != NULL; i++) {

@@ -9,8 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "zt_netif.h"
 #include "zt_plane.h"
 #include "zt_port.h"
+
+#ifndef ZT_PLANE_NICS
+#define ZT_PLANE_NICS ZT_NETIF_MAX // numbers of interfaces are below
+#endif
 
 // The running plane, or NULL.
 extern zt_plane_t *zt_plane;
@@ -33,6 +38,10 @@ typedef struct {
     uint32_t rx_datagrams;
     uint32_t tx_messages; // of sendmmsg
     uint32_t tx_refused; // messages the host's stack did not take
+    uint32_t tap_reads; // frames the host sent into its devices
+    uint32_t tap_writes;
+    uint32_t tap_refused; // frames a device did not take
+    uint32_t tap_looped; // of tap_reads: datagrams of the node itself, dropped
 } zt_io_counters_t;
 
 extern zt_io_counters_t zt_io_counters;
@@ -45,5 +54,9 @@ void zt_plane_end(void);
 bool zt_plane_pending(void);
 // A frame that an interface wants sent, in the stack's context; false if the plane does not know the interface.
 bool zt_plane_linkoutput(int nic, const zt_seg_t *segments, size_t count);
+// The same with the plane's word of it (ZT_PLANE_DONE ...), -1 for false.
+int zt_plane_from_nic(int nic, const zt_seg_t *segments, size_t count);
+// Does the plane know the interface?
+bool zt_plane_knows(int nic);
 
 #endif

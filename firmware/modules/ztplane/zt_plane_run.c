@@ -13,7 +13,7 @@
 #include "zt_netif.h"
 #include "zt_plane_run.h"
 
-#define NICS ZT_NETIF_MAX
+#define NICS ZT_PLANE_NICS
 
 zt_plane_t *zt_plane;
 static void *memory;
@@ -45,11 +45,19 @@ static void kick(void *ctx) {
     zt_port_kick();
 }
 
-bool zt_plane_linkoutput(int nic, const zt_seg_t *segments, size_t count) {
-    if (zt_plane == NULL || nic < 0 || nic >= NICS || network_of[nic] < 0) {
-        return false;
+bool zt_plane_knows(int nic) {
+    return zt_plane != NULL && nic >= 0 && nic < NICS && network_of[nic] >= 0;
+}
+
+int zt_plane_from_nic(int nic, const zt_seg_t *segments, size_t count) {
+    if (!zt_plane_knows(nic)) {
+        return -1;
     }
-    return zt_plane_tx(zt_plane, zt_port_ms(), network_of[nic], segments, count) >= 0;
+    return zt_plane_tx(zt_plane, zt_port_ms(), network_of[nic], segments, count);
+}
+
+bool zt_plane_linkoutput(int nic, const zt_seg_t *segments, size_t count) {
+    return zt_plane_from_nic(nic, segments, count) >= 0;
 }
 
 // ---- begin and end

@@ -21,6 +21,9 @@ MICROPY_VFS_FAT = 0
 MICROPY_VFS_LFS1 = 0
 MICROPY_VFS_LFS2 = 0
 
+# As many TAP devices as the plane can hold.
+CFLAGS_EXTRA += -DZT_PLANE_NICS=64
+
 # What crypto costs decides how fast a node is.
 COPT = -O2
 

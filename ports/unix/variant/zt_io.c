@@ -203,15 +203,24 @@ bool zt_port_drain(void) {
     more = false;
     bool go = batch.count == 0 || process();
     if (go) {
-        int wires[ZT_WIRES];
-        int n = zt_wait_ready(wires, ZT_WIRES);
+        int found[ZT_WIRES + ZT_TAPS];
+        int n = zt_wait_ready(found, ZT_WIRES + ZT_TAPS);
         for (int i = 0; i < n && go; i++) {
+            if (found[i] >= ZT_WIRES) {
+                continue;
+            }
             bool full = true;
             for (unsigned round = 0; round < ROUNDS && full && go; round++) {
-                full = receive(wires[i]);
+                full = receive(found[i]);
                 go = process();
             }
             more = more || full;
+        }
+        zt_tap_none_pending();
+        for (int i = 0; i < n && go; i++) {
+            if (found[i] >= ZT_WIRES) {
+                more = zt_tap_drain(found[i] - ZT_WIRES) || more;
+            }
         }
     }
     zt_port_flush();
@@ -223,10 +232,13 @@ bool zt_port_more(void) {
     return more;
 }
 
-// ---- frames for lwIP ----
+// ---- frames for the host's devices, or for lwIP ----
 
 static void nic_input(void *ctx, int nic, void *owner, uint8_t *frame, size_t n) {
     (void)ctx;
+    if (zt_tap_write(nic, frame, n)) {
+        return;
+    }
     zt_netif_input_owned(nic, frame, n, free_count >= BLOCKS_SPARE ? owner : NULL);
 }
 

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "py/runtime.h"
+#include "zt_plane_port.h"
+#include "zt_unix.h"
 
 #ifdef __linux__
 #include <linux/if.h>
@@ -79,10 +81,13 @@ static mp_obj_t tap_read(mp_obj_t fd, mp_obj_t buf_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(tap_read_obj, tap_read);
 
-// write(fd, frame) -> 0 or the errno.
+// write(fd, frame) -> 0 or the errno. What a device of the plane does not take is counted there.
 static mp_obj_t tap_write(mp_obj_t fd, mp_obj_t frame_in) {
     mp_buffer_info_t frame;
     mp_get_buffer_raise(frame_in, &frame, MP_BUFFER_READ);
+    if (zt_tap_write(zt_tap_find((int)mp_obj_get_int(fd)), frame.buf, frame.len)) {
+        return MP_OBJ_NEW_SMALL_INT(0);
+    }
     ssize_t n;
     do {
         n = write((int)mp_obj_get_int(fd), frame.buf, frame.len);
@@ -90,6 +95,25 @@ static mp_obj_t tap_write(mp_obj_t fd, mp_obj_t frame_in) {
     return MP_OBJ_NEW_SMALL_INT(n < 0 ? errno : 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(tap_write_obj, tap_write);
+
+// give(n, fd): from now on the plane in C moves the frames of the watched device `fd`, which is interface n,
+// whenever it knows the network; fd -1 ends that. 0 or the errno.
+static mp_obj_t tap_give(mp_obj_t n, mp_obj_t fd) {
+    return MP_OBJ_NEW_SMALL_INT(zt_tap_give((int)mp_obj_get_int(n), (int)mp_obj_get_int(fd)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(tap_give_obj, tap_give);
+
+// held(n): is it the plane that reads the device of interface n?
+static mp_obj_t tap_held(mp_obj_t n) {
+    return mp_obj_new_bool(zt_tap_held((int)mp_obj_get_int(n)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(tap_held_obj, tap_held);
+
+// looped(): how many datagrams of the node itself the plane has found on devices.
+static mp_obj_t tap_looped(void) {
+    return mp_obj_new_int_from_uint(zt_io_counters.tap_looped);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(tap_looped_obj, tap_looped);
 
 // The kernel's verdict on a request: an NLMSG_ERROR holds the negative errno, 0 for done.
 static int answer(int fd) {
@@ -137,6 +161,9 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_index), MP_ROM_PTR(&tap_index_obj) },
     { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&tap_read_obj) },
     { MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&tap_write_obj) },
+    { MP_ROM_QSTR(MP_QSTR_give), MP_ROM_PTR(&tap_give_obj) },
+    { MP_ROM_QSTR(MP_QSTR_held), MP_ROM_PTR(&tap_held_obj) },
+    { MP_ROM_QSTR(MP_QSTR_looped), MP_ROM_PTR(&tap_looped_obj) },
     { MP_ROM_QSTR(MP_QSTR_netlink), MP_ROM_PTR(&tap_netlink_obj) },
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);

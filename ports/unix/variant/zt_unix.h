@@ -17,8 +17,10 @@
 void zt_wait_init(void);
 // Watch a descriptor: readable ends a wait. `wire` is its number, or -1.
 int zt_wait_add(int fd, int wire);
-// The numbers of the wires that can be read now.
-int zt_wait_ready(int *wires, int max);
+// The numbers of what can be read now: wires, and ZT_WIRES + n for TAP device n.
+int zt_wait_ready(int *found, int max);
+// Give a watched descriptor another number.
+int zt_wait_renumber(int fd, int number);
 void zt_wait_kick(void);
 // One turn of lwIP's timers and of the pump.
 void zt_wait_pump(void);
@@ -46,6 +48,8 @@ typedef struct {
     bool v6;
     bool no_gso;    // the kernel or the way refuses UDP_SEGMENT
     uint32_t scope; // interface of a link-local wire
+    uint8_t ip[16]; // bound to, all zero for any
+    uint16_t port;
 } zt_wire_t;
 
 typedef union {
@@ -68,6 +72,24 @@ MP_DECLARE_CONST_FUN_OBJ_0(zt_interfaces_obj);
 // A wire was opened; a wire is about to be closed.
 void zt_io_wire(int wire);
 void zt_io_forget(int wire);
+
+// ---- zt_tap_io.c ----
+#define ZT_TAPS 64
+
+// From now on the plane moves the frames of TAP device `fd`, which is interface `nic`; fd -1 ends that.
+// 0 or an errno.
+int zt_tap_give(int nic, int fd);
+// The interface that a descriptor was given for, or -1.
+int zt_tap_find(int fd);
+// Does the plane read the device? Else Python does.
+bool zt_tap_held(int nic);
+// A frame for the host; false if there is no such device.
+bool zt_tap_write(int nic, const uint8_t *frame, size_t n);
+// Bring what the host sent to the plane, up to a bound; true if some may be left.
+bool zt_tap_drain(int nic);
+// Something of a device is for Python: a frame of a network that is not in the plane, or its end.
+bool zt_tap_pending(void);
+void zt_tap_none_pending(void);
 
 // ---- zt_files.c ----
 MP_DECLARE_CONST_FUN_OBJ_3(zt_save_obj);

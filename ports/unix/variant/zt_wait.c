@@ -113,13 +113,18 @@ int zt_wait_add(int fd, int wire) {
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : errno;
 }
 
-int zt_wait_ready(int *wires, int max) {
-    struct epoll_event ev[ZT_WIRES + 1];
-    int n = epoll_wait(epoll_fd, ev, ZT_WIRES + 1, 0);
+int zt_wait_renumber(int fd, int number) {
+    struct epoll_event ev = { .events = EPOLLIN, .data.u32 = (uint32_t)number };
+    return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &ev) == 0 ? 0 : errno;
+}
+
+int zt_wait_ready(int *found, int max) {
+    struct epoll_event ev[ZT_WIRES + ZT_TAPS + 1];
+    int n = epoll_wait(epoll_fd, ev, ZT_WIRES + ZT_TAPS + 1, 0);
     int count = 0;
     for (int i = 0; i < n && count < max; i++) {
-        if (ev[i].data.u32 < ZT_WIRES) {
-            wires[count++] = (int)ev[i].data.u32;
+        if (ev[i].data.u32 < ZT_WIRES + ZT_TAPS) {
+            found[count++] = (int)ev[i].data.u32;
         }
     }
     return count;
@@ -181,14 +186,14 @@ static bool plane_turn(void) {
     more = zt_port_drain();
     lwip_ms = zt_netif_poll();
     zt_port_flush();
-    return forced || zt_plane_pending() || zt_netif_pending() || zt_netif_pongs()
+    return forced || zt_plane_pending() || zt_netif_pending() || zt_netif_pongs() || zt_tap_pending()
         || (pump_ms >= 0 && mp_hal_ticks_ms() - pumped_at >= (mp_uint_t)pump_ms);
 }
 
 static void set_next(void) {
     turn_at = mp_hal_ticks_ms();
     next_ms = sooner(pump_ms < 0 ? -1 : (int32_t)MAX(pump_ms - (mp_int_t)(turn_at - pumped_at), 0), lwip_ms);
-    if (more || zt_plane_pending() || zt_netif_pending()) {
+    if (more || zt_plane_pending() || zt_netif_pending() || zt_tap_pending()) {
         next_ms = pump_ms == AFTER_ERROR_MS ? sooner(next_ms, AFTER_ERROR_MS) : 0;
     }
 }

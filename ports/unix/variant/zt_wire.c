@@ -117,6 +117,10 @@ static mp_obj_t wire_open(mp_obj_t ip_in, mp_obj_t port_in) {
         close(w.fd);
         mp_raise_OSError(err);
     }
+    len = sizeof(a);
+    getsockname(w.fd, &a.any, &len);
+    w.port = ntohs(w.v6 ? a.v6.sin6_port : a.v4.sin_port);
+    memcpy(w.ip, ip.buf, ip.len);
     wires[n] = w;
     zt_io_wire(n);
     return MP_OBJ_NEW_SMALL_INT(n);
@@ -143,13 +147,7 @@ void zt_wire_reset(void) {
 }
 
 static mp_obj_t wire_port(mp_obj_t handle) {
-    address_t a;
-    socklen_t len = sizeof(a);
-    wire_t *w = get_wire(handle);
-    if (getsockname(w->fd, &a.any, &len) != 0) {
-        mp_raise_OSError(errno);
-    }
-    return MP_OBJ_NEW_SMALL_INT(ntohs(w->v6 ? a.v6.sin6_port : a.v4.sin_port));
+    return MP_OBJ_NEW_SMALL_INT(get_wire(handle)->port);
 }
 MP_DEFINE_CONST_FUN_OBJ_1(zt_wire_port_obj, wire_port);
 
