@@ -118,7 +118,7 @@ static inline unsigned drain(zt_plane_t *p) {
     while ((got = zt_plane_event_get(p, &ev, buf, sizeof buf)) == 1) {
         count++;
         CHECK(ev.kind >= ZT_PLANE_EVENT_PACKET && ev.kind <= ZT_PLANE_EVENT_COPY);
-        CHECK(ev.flags <= 3 && (ev.kind == ZT_PLANE_EVENT_PACKET || ev.network == 0));
+        CHECK(ev.flags <= 3 && (ev.kind == ZT_PLANE_EVENT_PACKET || ev.network >> 1 == 0));
         CHECK(ev.kind == ZT_PLANE_EVENT_PACKET ? ev.n > 16 : ev.n >= 14);
         CHECK(!(ev.flags & ZT_PLANE_OPENED) || ev.n >= 28);
     }

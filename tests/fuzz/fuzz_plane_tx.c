@@ -8,9 +8,13 @@
 
 #define SEGMENTS 4
 
-static const zt_plane_limits_t LIMITS = {4, 1, 4, 2, 4, 2, 10024, 0, 65536, 4096};
 static const uint8_t GROUP[6] = {0x33, 0x33, 0, 0, 0, 1};
+static const uint8_t ALL[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static const uint8_t NO_ADI[4] = {0, 0, 0, 0};
+static const uint8_t ADI[4] = {10, 0, 0, 9};
+// Of ARP a request for ADI, of neighbour discovery a solicitation; type first.
+static const uint8_t REQUEST[30] = {8, 6, 0, 1, 8, 0, 6, 4, 0, 1, [26] = 10, [29] = 9};
+static const uint8_t SOLICIT[43] = {0x86, 0xdd, 0x60, [6] = 0, 32, 58, 255, [42] = 0x87};
 
 // Everything that A sent, delivered to B. Returns the frames that came out.
 static unsigned arrive(shim_t *sent, zt_plane_t *b, shim_t *got, uint32_t now, const uint8_t *frame, size_t n) {
@@ -21,7 +25,7 @@ static unsigned arrive(shim_t *sent, zt_plane_t *b, shim_t *got, uint32_t now, c
             const zt_addr_t from = address(1);
             const int result = zt_plane_rx(b, now, 1, &from, r->bytes, r->n, NULL);
             // An empty frame and one that asks for a gather are Python's there.
-            CHECK(result == ZT_PLANE_DONE || result == ZT_PLANE_KEPT || result == ZT_PLANE_EVENT);
+            CHECK(result != ZT_PLANE_DROPPED);
         }
     }
     unsigned count = 0;
@@ -36,12 +40,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     input_t in = {data, size};
+    const unsigned how = byte(&in);
+    const zt_plane_limits_t limits = {4, 1, 4, 3, 4, 2, 10024, 0, how & 1 ? 65536 : 500, 4096};
+    const zt_plane_limits_t limits_b = {4, 1, 4, 2, 4, 2, 10024, 0, 65536, 4096};
     shim_t *sent = shim_new();
     shim_t *got = shim_new();
     uint8_t *memory_a;
     uint8_t *memory_b;
-    zt_plane_t *a = make_plane(&LIMITS, A, sent, &memory_a);
-    zt_plane_t *b = make_plane(&LIMITS, B, got, &memory_b);
+    zt_plane_t *a = make_plane(&limits, A, sent, &memory_a);
+    zt_plane_t *b = make_plane(&limits_b, B, got, &memory_b);
     const uint32_t now = byte(&in) * 0x1000000U;
     add_peer(a, now, B, 2);
     add_peer(a, now, C, 3);
@@ -59,7 +66,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t both[10];
     memcpy(both, B, 5);
     memcpy(both + 5, C, 5);
-    CHECK(zt_plane_group_set(a, now, 0, GROUP, NO_ADI, byte(&in) & 1, ZT_PLANE_TTL_MS, both, 2) == 0);
+    const uint32_t gather = how & 2 ? 0x01020304 : 0;
+    const size_t count = how & 4 ? 2 : 1;
+    CHECK(zt_plane_group_set(a, now, 0, GROUP, NO_ADI, gather, ZT_PLANE_TTL_MS, both, count) == 0);
+    CHECK(zt_plane_group_set(a, now, 0, ALL, NO_ADI, 0, ZT_PLANE_TTL_MS, both, 2) == 0);
+    CHECK(zt_plane_group_set(a, now, 0, ALL, ADI, gather, ZT_PLANE_TTL_MS, both, count) == 0);
+    if (how & 8) {
+        // One of them can no longer be sent to: all of it is Python's.
+        zt_plane_member_set(a, now, 0, how & 16 ? B : C, ZT_PLANE_ADMITTED, ZT_PLANE_TTL_MS, NULL, 0);
+    }
     for (unsigned i = 0; i < 8 && in.n; i++) {
         const unsigned kind = byte(&in);
         size_t n = (size_t)byte(&in) << (kind >> 5);
@@ -68,9 +83,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         } else {
             shim_slots(sent, -1, 0);
         }
+        const unsigned known = byte(&in);
+        n += known & 64 ? 9856 : 0; // about the longest
         uint8_t *frame = malloc(n + 14);
         memset(frame, 0x41, n + 14);
-        for (size_t at = 0; at < n + 14 && in.n; at++) {
+        if (known & 1) {
+            memcpy(frame + 12, known & 2 ? SOLICIT : REQUEST, n < 28 ? n : known & 2 && n > 41 ? 43 : 30);
+        }
+        for (size_t at = known & 1 ? 57 : 0; at < n + 14 && in.n; at++) {
             frame[at] = (uint8_t)byte(&in);
         }
         if (kind & 7) {
@@ -80,8 +100,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             mac(B, frame);
         } else if ((kind & 3) == 2) {
             memcpy(frame, GROUP, 6);
+        } else if ((kind & 3) == 3) {
+            memcpy(frame, ALL, 6);
         }
         n += 14;
+        if (known & 128) {
+            n = n % 20; // too short for an Ethernet header
+        }
         zt_seg_t segments[SEGMENTS];
         uint8_t *pieces[SEGMENTS];
         size_t at = 0;
@@ -95,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             at += take;
         }
         const int result = zt_plane_tx(a, now, 0, segments, SEGMENTS);
+        CHECK(zt_plane_tx(a, now, 1, segments, SEGMENTS) == -1);
         CHECK(result >= ZT_PLANE_DROPPED && result <= ZT_PLANE_EVENT);
         CHECK((result == ZT_PLANE_DONE) == (sent->count != 0));
         const unsigned frames = arrive(sent, b, got, now, frame, n);
@@ -103,6 +129,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             free(pieces[s]);
         }
         free(frame);
+        if (known & 32) {
+            drain(a);
+        }
     }
     drain(a);
     drain(b);

@@ -15,7 +15,6 @@ MAC_A = bytes.fromhex("0211222fa697")
 MAC_B = bytes.fromhex("026677947b68")
 GROUP = bytes.fromhex("333300000001")
 BODY = b"\x08\0" + b"\x45\0\0\x28" + bytes(36)
-LZ4 = b"\x8f" + bytes(8) + b"\1\0\x0a\x60" + bytes(6)
 
 
 def write(folder, items):
@@ -25,32 +24,40 @@ def write(folder, items):
             f.write(item)
 
 
-def datagram(verb, payload, kind=1 | 16):
-    # The verb's bits choose: FRAME, EXT_FRAME (1), MULTICAST_FRAME (0x20).
-    p = bytes(27) + bytes((verb,)) + bytes(8) + payload
-    return bytes((kind, len(p))) + p
-
-
 def rx():
-    packets = [
-        datagram(0, BODY),
-        datagram(1, b"\0" + MAC_A + MAC_B + BODY),
-        datagram(1, b"\x10" + MAC_A + MAC_B + BODY),
-        datagram(0x20, b"\0" + GROUP + bytes(4) + BODY),
-        datagram(0x20, b"\6" + bytes(4) + MAC_B + GROUP + bytes(4) + BODY),
-        datagram(0x80, LZ4, 1),
-        datagram(0, BODY, 3 | 16),
-    ]
-    return [b"\xff\0" + net + p for net in (ACCEPT, TAGGED) for p in packets + [b"".join(packets)]]
+    compress, cut, damage, strange, _, structured, _, relayed = (1 << i for i in range(8))
+
+    def packet(verb, form, flags=0):
+        # The verb: FRAME, EXT_FRAME, MULTICAST_FRAME.
+        at = b"\x21" if form & damage else b""
+        fields = bytes((verb, flags)) + BODY
+        pieces = b"\1\0\0" if form & cut else b""
+        return bytes((0x81, form | structured, len(BODY))) + at + bytes(8) + fields + pieces
+
+    steps = [packet(verb, 0) for verb in range(3)]
+    for form in (compress, cut, cut | compress, damage, strange, relayed):
+        steps += [packet(verb, form) for verb in range(3)]
+    steps += [packet(1, 0, 0x10), packet(2, 0, 6)]
+    steps += [b"\x05" + bytes((what, 0x42)) + bytes(12) + packet(0, 0) for what in range(14)]
+    steps += [bytes((7 | how, 5)) + BODY[:28] for how in (0, 8, 24, 32)]
+    steps += [b"\x86" + packet(0, 0), b"\x03\x28" + BODY]
+    some = b"".join(steps[:12])
+    return [b"\xff\0" + net + step for net in (ACCEPT, TAGGED) for step in [*steps, some]]
 
 
 def tx():
     frames = []
-    for kind, dst in ((1, MAC_B), (2, GROUP), (4, MAC_A)):
+    for kind, dst in ((1, MAC_B), (2, GROUP), (3, bytes(6)), (4, MAC_A)):
         for shift in (0, 5):
-            frame = dst + MAC_A + BODY
-            frames.append(bytes((kind | shift << 5, len(BODY) - 2)) + frame + b"\x0a\x05\x11")
-    return [b"\xff" + net + b"\1" + f for net in (ACCEPT, TAGGED) for f in frames]
+            frame = dst + MAC_A + BODY + b"\x0a\x05\x11"
+            for known in (0, 1, 3, 64, 128):
+                head = bytes((kind | shift << 5, len(BODY) - 2, known))
+                frames.append(head + (frame if not known & 1 else frame[57:]))
+    out = []
+    for how in (0x05, 0x07, 0x0D, 0x04):
+        out += [bytes((how, 0xFF)) + net + f for net in (ACCEPT, TAGGED) for f in frames]
+        out.append(bytes((how, 0xFF)) + ACCEPT + b"".join(frames[:8]))
+    return out
 
 
 def reassembly():
