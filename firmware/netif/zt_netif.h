@@ -53,6 +53,8 @@ extern bool (*zt_netif_output)(int n, const zt_seg_t *segments, size_t count);
 // The next frame an interface wants sent: its length, or 0; *n becomes the interface.
 int zt_netif_recv(uint8_t *buf, size_t size, int *n);
 bool zt_netif_pending(void); // any thread
+// Bytes of ZT_LWIP_HEAP in use, and at most so far.
+void zt_netif_memory(size_t *used, size_t *peak);
 // Changes whenever a socket may have become ready: a frame came in, a timer ran.
 uint32_t zt_netif_activity(void); // any thread
 // The same for a frame of another interface.

@@ -235,6 +235,23 @@ static mp_obj_t nic_mac(mp_obj_t n, mp_obj_t ip_in) {
 }
 MP_DEFINE_CONST_FUN_OBJ_2(zt_nic_mac_obj, nic_mac);
 
+#ifdef ZT_LWIP_HEAP
+static int memory(void *arg) {
+    size_t *used_peak = arg;
+    zt_netif_memory(&used_peak[0], &used_peak[1]);
+    return 0;
+}
+
+// stack_memory(): bytes of packets that the stack holds now, and at most so far.
+static mp_obj_t stack_memory(void) {
+    size_t used_peak[2];
+    zt_port_enter(memory, used_peak);
+    mp_obj_t items[2] = { mp_obj_new_int_from_uint(used_peak[0]), mp_obj_new_int_from_uint(used_peak[1]) };
+    return mp_obj_new_tuple(2, items);
+}
+MP_DEFINE_CONST_FUN_OBJ_0(zt_stack_memory_obj, stack_memory);
+#endif
+
 static int poll(void *arg) {
     (void)arg;
     zt_netif_init();

@@ -5,6 +5,7 @@
 #ifndef ZT_NIC_PY_H
 #define ZT_NIC_PY_H
 
+#include "lwip/opt.h"
 #include "py/obj.h"
 
 MP_DECLARE_CONST_FUN_OBJ_2(zt_nic_add_obj);
@@ -19,10 +20,18 @@ MP_DECLARE_CONST_FUN_OBJ_1(zt_nic_groups_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_nic_serial_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_nic_drops_obj);
 MP_DECLARE_CONST_FUN_OBJ_2(zt_nic_mac_obj);
+MP_DECLARE_CONST_FUN_OBJ_0(zt_stack_memory_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_stack_poll_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(zt_ping_send_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_ping_recv_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_shutdown_obj); // in zt_modlwip.c
+
+// Where packets lie in our own heap (zt_netif_mem.c).
+#ifdef ZT_LWIP_HEAP
+#define ZT_NIC_PY_MEMORY { MP_ROM_QSTR(MP_QSTR_stack_memory), MP_ROM_PTR(&zt_stack_memory_obj) },
+#else
+#define ZT_NIC_PY_MEMORY
+#endif
 
 #define ZT_NIC_PY_TABLE \
     { MP_ROM_QSTR(MP_QSTR_nic_add), MP_ROM_PTR(&zt_nic_add_obj) }, \
@@ -37,6 +46,7 @@ MP_DECLARE_CONST_FUN_OBJ_1(zt_shutdown_obj); // in zt_modlwip.c
     { MP_ROM_QSTR(MP_QSTR_nic_serial), MP_ROM_PTR(&zt_nic_serial_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_nic_drops), MP_ROM_PTR(&zt_nic_drops_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_nic_mac), MP_ROM_PTR(&zt_nic_mac_obj) }, \
+    ZT_NIC_PY_MEMORY \
     { MP_ROM_QSTR(MP_QSTR_stack_poll), MP_ROM_PTR(&zt_stack_poll_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_ping_send), MP_ROM_PTR(&zt_ping_send_obj) }, \
     { MP_ROM_QSTR(MP_QSTR_ping_recv), MP_ROM_PTR(&zt_ping_recv_obj) }, \
