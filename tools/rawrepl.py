@@ -17,6 +17,10 @@ class Silent(Exception):
     """The board did not answer in time; the text is what it said last."""
 
 
+class NoPort(Exception):
+    """The port cannot be opened; the text says what to do."""
+
+
 class SocketPort:
     """A TCP socket with the read and write of a serial port."""
 
@@ -47,26 +51,58 @@ class SerialPort:
     """The same over PySerial."""
 
     def __init__(self, url, baud=115200):
-        import serial
-
-        self._serial = serial.serial_for_url(url, baud, timeout=0)
+        try:
+            import serial
+        except ImportError:
+            raise NoPort("the Python package pyserial is missing; run: make setup") from None
+        try:
+            self._serial = serial.serial_for_url(url, baud, timeout=0, do_not_open=True)
+            if "://" not in url:
+                # Opening the port must not reset the board; two programs must not share it.
+                self._serial.dtr = self._serial.rts = False
+                self._serial.exclusive = True
+            self._serial.open()
+        except (OSError, ValueError) as e:
+            raise NoPort(_why_not(url, e)) from None
 
     def read(self, n, timeout):
         self._serial.timeout = timeout
         return self._serial.read(max(1, min(n, self._serial.in_waiting or 1)))
 
     def write(self, data):
-        self._serial.write(data)
+        # Without flow control a board that is busy loses what exceeds its buffer.
+        for at in range(0, len(data), 128):
+            self._serial.write(data[at : at + 128])
+            self._serial.flush()
+            time.sleep(0.01)
 
     def close(self):
         self._serial.close()
 
 
+def _why_not(url, e):
+    text = str(e)
+    number = getattr(e, "errno", None)
+    if number == 13 or "Permission" in text:
+        return (
+            "%s: no permission; add yourself to the group it belongs to (dialout on Debian: "
+            "adduser NAME dialout) and log in again" % url
+        )
+    if number == 2 or "No such file" in text:
+        return "%s: no such port; is the board plugged in, and its cable one for data?" % url
+    if number in (11, 16) or "lock" in text or "busy" in text:
+        return "%s: in use; close the terminal program that has it open" % url
+    return "%s: cannot be opened: %s" % (url, text)
+
+
 def connect(url):
-    """A port for "socket://host:port" or whatever PySerial takes."""
+    """A port for "socket://host:port" or whatever PySerial takes. NoPort with what to do."""
     if url.startswith("socket://"):
-        host, port = url[9:].rsplit(":", 1)
-        return SocketPort(host, int(port))
+        try:
+            host, port = url[9:].rsplit(":", 1)
+            return SocketPort(host, int(port))
+        except (OSError, ValueError) as e:
+            raise NoPort("%s: %s" % (url, e)) from None
     return SerialPort(url)
 
 
@@ -121,6 +157,12 @@ class RawRepl:
         """Restart the interpreter from the raw mode; main.py does not run."""
         self.port.write(b"\x04")
         self._until(b"raw REPL; CTRL-B to exit\r\n>", timeout)
+
+    def restart(self):
+        """Leave, and let the board's own programs start anew."""
+        self.port.write(b"\r\x02")
+        self._until(b">>> ", 5)
+        self.port.write(b"\x04")
 
     def start(self, program):
         """Send a program, without waiting for its end."""

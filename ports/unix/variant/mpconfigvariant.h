@@ -1,7 +1,7 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// MicroPython's unix port, set up for a node: what its `standard` variant has, less threads and
-// libraries, and with every wait of the process in our hands (zt_wait.h).
+// MicroPython's unix port, set up for a node: what its `standard` variant has, less threads,
+// libraries and file systems but littlefs, and with every wait of the process in our hands (zt_wait.h).
 
 #define MICROPY_CONFIG_ROM_LEVEL (MICROPY_CONFIG_ROM_LEVEL_EXTRA_FEATURES)
 #include "ports/unix/variants/mpconfigvariant_common.h"

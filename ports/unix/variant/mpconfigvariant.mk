@@ -19,7 +19,8 @@ MICROPY_SSL_MBEDTLS = 0
 MICROPY_PY_BTREE = 0
 MICROPY_VFS_FAT = 0
 MICROPY_VFS_LFS1 = 0
-MICROPY_VFS_LFS2 = 0
+# tools/provision.py makes the flash images of emulated boards with it.
+MICROPY_VFS_LFS2 = 1
 
 # As many TAP devices as the plane can hold.
 CFLAGS_EXTRA += -DZT_PLANE_NICS=64

@@ -1,0 +1,374 @@
+#!/usr/bin/env python3
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# Gives a board its identity, planet, networks and Wi-Fi: over its serial port, or in an image
+# file. A board without 2 MiB to spare cannot make an identity itself, so this does, here. Checks
+# all that it is given before anything is written, does not overwrite an identity unless told, and
+# never shows a secret. How each kind of target is written is in provision_targets.
+
+import argparse
+import getpass
+import json
+import os
+import pathlib
+import stat
+import string
+import sys
+import traceback
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
+
+from provision_targets import Board, Failure, Image  # noqa: E402
+from zt import crypto, identity, settings, world  # noqa: E402
+
+_PASSWORD_VARIABLE = "ZT_WIFI_PASSWORD"
+_HOSTNAME = string.ascii_lowercase + string.digits + "-"
+_SECRET_FILE = 0o600
+
+_EPILOG = """\
+examples:
+  provision.py --port /dev/ttyUSB0 --planet lab/planet --network 8056c2e21c000001 --wifi home
+  provision.py --image build/rv32-flash.img --planet lab/planet --network 8056c2e21c000001
+  provision.py --port /dev/ttyUSB0 --show
+
+A board that has an identity keeps it unless --new-identity or --identity say otherwise, and then
+only with --force. The Wi-Fi password is asked for on the terminal, or read from a file or from
+%s; it cannot be given on the command line, where others see it.
+""" % (_PASSWORD_VARIABLE,)
+
+
+class Secrets:
+    """What must not be printed; clean() takes it out of a text, whatever form it has there."""
+
+    def __init__(self):
+        self._forms = set()
+
+    def add(self, value):
+        text = value.decode(errors="replace") if isinstance(value, bytes) else value
+        for form in (text, text.encode().hex(), repr(text)[1:-1]):
+            if len(form) >= 6:
+                self._forms.add(form)
+
+    def add_identity(self, ident):
+        if ident.private is not None:
+            for half in (ident.private[:32], ident.private[32:]):
+                self.add(half.hex())
+                self._forms.add(repr(half)[2:-1])
+
+    def clean(self, text):
+        for form in sorted(self._forms, key=len, reverse=True):
+            text = text.replace(form, "<secret>")
+        return text
+
+
+class Talk:
+    """Words for the user: progress on stderr, the result on stdout, no secret on either."""
+
+    def __init__(self, secrets, verbose):
+        self._secrets = secrets
+        self._verbose = verbose
+
+    def say(self, text):
+        print("provision: " + self._secrets.clean(text), file=sys.stderr)
+
+    def detail(self, text):
+        if self._verbose:
+            self.say(text)
+
+    def result(self, text):
+        print(self._secrets.clean(text))
+
+    def tried(self, keys):
+        """Progress of the search for an identity."""
+        if sys.stderr.isatty():
+            sys.stderr.write("\rprovision: %d keys tried; 15 are usual " % keys)
+
+    def tried_enough(self):
+        if sys.stderr.isatty():
+            sys.stderr.write("\r" + " " * 60 + "\r")
+
+
+def read(path, what):
+    try:
+        data = pathlib.Path(path).read_bytes() if path != "-" else sys.stdin.buffer.read()
+    except OSError as e:
+        raise Failure("%s: %s: %s" % (what, path, e.strerror or "cannot be read")) from None
+    return data
+
+
+def load_identity(path, talk, secrets):
+    """A whole, valid identity with its private key from a file."""
+    data = read(path, "--identity")
+    secrets.add(data.strip())
+    try:
+        ident = identity.Identity.parse(data)
+    except ValueError as e:
+        raise Failure("--identity: %s: %s" % (path, e)) from None
+    if ident.private is None:
+        raise Failure("--identity: %s: only the public half; give identity.secret" % path)
+    secrets.add_identity(ident)
+    if not ident.validate():
+        raise Failure("--identity: %s: the address does not belong to the key" % path)
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        mode = 0
+    if mode & 0o077:
+        talk.say("%s can be read by others (mode %o)" % (path, mode))
+    return ident
+
+
+def make_identity(talk, secrets):
+    if crypto.BACKEND == "python":
+        raise Failure("making an identity needs the crypto library; run: make core")
+    talk.say("making an identity")
+    try:
+        ident = identity.generate(os.urandom, talk.tried)
+    except MemoryError as e:
+        raise Failure(str(e)) from None
+    talk.tried_enough()
+    secrets.add(ident.text(True))
+    secrets.add_identity(ident)
+    return ident
+
+
+def keep_copy(folder, ident):
+    """identity.secret and identity.public in a folder of the host, nothing overwritten."""
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        for name, secret in (("identity.secret", True), ("identity.public", False)):
+            path = os.path.join(folder, name)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(path, flags, _SECRET_FILE if secret else 0o644), "w") as f:
+                f.write(ident.text(secret))
+    except FileExistsError as e:
+        raise Failure("--keep-copy: %s exists; not overwritten" % e.filename) from None
+    except OSError as e:
+        raise Failure("--keep-copy: %s: %s" % (folder, e.strerror)) from None
+
+
+def load_planet(path):
+    data = read(path, "--planet")
+    try:
+        world.check_planet(data)
+    except ValueError as e:
+        raise Failure("--planet: %s: %s" % (path, e)) from None
+    if len(data) > settings.VALUE_MAX:
+        raise Failure("--planet: %s: longer than a setting may be" % path)
+    return data
+
+
+def network_id(text):
+    try:
+        nwid = bytes.fromhex(text)
+    except ValueError:
+        nwid = b""
+    if len(text) != 16 or len(nwid) != 8 or not any(nwid):
+        raise Failure("--network: %s is no network id (16 hex digits)" % text)
+    return nwid
+
+
+def wifi_password(args):
+    """The password as bytes, b"" for an open network."""
+    if args.wifi_open:
+        return b""
+    if args.wifi_password_file:
+        password = read(args.wifi_password_file, "--wifi-password-file").rstrip(b"\r\n")
+    elif os.environ.get(_PASSWORD_VARIABLE):
+        password = os.environ[_PASSWORD_VARIABLE].encode()
+    elif sys.stdin.isatty():
+        password = getpass.getpass("password of the Wi-Fi %s: " % args.wifi).encode()
+    else:
+        raise Failure(
+            "the Wi-Fi password: no terminal to ask on; use --wifi-password-file, %s or "
+            "--wifi-open" % _PASSWORD_VARIABLE
+        )
+    return password
+
+
+def check_wifi(ssid, password):
+    if not 1 <= len(ssid) <= 32:
+        raise Failure("--wifi: a network name has 1 to 32 bytes")
+    hexadecimal = len(password) == 64 and all(c in string.hexdigits.encode() for c in password)
+    if password and not hexadecimal and not 8 <= len(password) <= 63:
+        raise Failure("the Wi-Fi password has %d bytes; WPA has 8 to 63" % len(password))
+
+
+def check_hostname(name):
+    if not 1 <= len(name) <= 32 or name.strip(_HOSTNAME) or name[0] == "-" or name[-1] == "-":
+        raise Failure("--hostname: 1 to 32 of a-z, 0-9 and '-', none at the ends")
+
+
+def changes_of(args, secrets, talk):
+    """{name: bytes or None to remove} of all but identity and networks."""
+    changes = {}
+    for name in args.remove:
+        if name not in settings.NAMES:
+            raise Failure("--remove: %s: there are %s" % (name, ", ".join(settings.NAMES)))
+        changes[name] = None
+    if args.planet:
+        changes["planet"] = load_planet(args.planet)
+    if args.wifi is not None:
+        ssid = args.wifi.encode()
+        password = wifi_password(args)
+        if password:
+            secrets.add(password)
+        check_wifi(ssid, password)
+        changes["wifi.ssid"] = ssid
+        changes["wifi.psk"] = password or None
+    if args.hostname is not None:
+        check_hostname(args.hostname)
+        changes["hostname"] = args.hostname.encode()
+    return changes
+
+
+def add_networks(args, facts, changes):
+    """`networks` with the new ones, the local settings of the old ones kept."""
+    wanted = [network_id(text) for text in args.network]
+    if not wanted:
+        return
+    keep = settings.Memory()
+    if "networks" not in changes:
+        keep.set("networks", facts["networks"].encode())
+    networks = keep.networks()
+    for nwid in wanted:
+        networks.setdefault(nwid, b"")
+    keep.set_networks(networks)
+    changes["networks"] = keep.get("networks")
+
+
+def decide_identity(args, facts, changes, talk, secrets):
+    """The identity to write, or None to leave what is there. Failure rather than an overwrite."""
+    here = facts["address"]
+    wanted = load_identity(args.identity, talk, secrets) if args.identity else None
+    replace = wanted is not None or args.new_identity
+    if changes.get("identity.secret", b"") is None and here and not args.force:
+        raise Failure("the identity %s would be removed; say --force if you mean it" % here)
+    if wanted is not None and here == wanted.address.hex():
+        return wanted
+    if replace and facts["secret"] and not args.force:
+        raise Failure(
+            "%s has the identity %s; not overwritten without --force (nothing was written)"
+            % (facts["where"], here or "(damaged)")
+        )
+    if wanted is None and (args.new_identity or not facts["secret"]):
+        if "identity.secret" in changes:
+            return None
+        wanted = make_identity(talk, secrets)
+        if args.keep_copy:
+            keep_copy(args.keep_copy, wanted)
+    elif wanted is None:
+        talk.say("%s keeps its identity %s" % (facts["where"], here or "(damaged)"))
+    return wanted
+
+
+def show(facts, args, talk):
+    if args.json:
+        talk.result(json.dumps(facts, sort_keys=True))
+        return
+    talk.result("identity     %s" % (facts["address"] or "none"))
+    talk.result("planet       %s" % (facts["planet"] or "the public one"))
+    talk.result("networks     %s" % (" ".join(facts["networks"].split()) or "none"))
+    wifi = facts["ssid"] + (" (with a password)" if facts["psk"] else " (open)")
+    talk.result("Wi-Fi        %s" % (wifi if facts["ssid"] else "none"))
+    talk.result("hostname     %s" % (facts["hostname"] or "none"))
+
+
+def provision(args, talk, secrets):
+    changes = changes_of(args, secrets, talk)
+    for text in args.network:
+        network_id(text)
+    if args.port:
+        target = Board(args.port, talk.detail)
+    else:
+        target = Image(args.image, args.image_size * 1024, talk.detail)
+    with target:
+        facts = target.facts()
+        if args.show:
+            show(facts, args, talk)
+            return
+        add_networks(args, facts, changes)
+        ident = decide_identity(args, facts, changes, talk, secrets)
+        if ident is not None:
+            # Last: a board with an identity has all the rest.
+            changes["identity.public"] = ident.text().encode()
+            changes["identity.secret"] = ident.text(True).encode()
+        for name in changes:
+            target.set(name, changes[name])
+            talk.detail("%s: %s" % (name, "removed" if changes[name] is None else "written"))
+        target.done()
+    address = ident.address.hex() if ident is not None else facts["address"]
+    if "planet" not in changes and not facts["planet"]:
+        talk.say("no planet given: the node will look for the public roots")
+    if args.json:
+        talk.result(json.dumps({"address": address, "written": sorted(changes)}))
+    else:
+        talk.result(address or "")
+
+
+def arguments(words):
+    parser = argparse.ArgumentParser(
+        prog="provision.py",
+        description="Give a board its identity, planet, networks and Wi-Fi.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--port", help="the board's serial port, or socket://HOST:PORT")
+    where.add_argument("--image", metavar="FILE", help="a littlefs image; made if absent")
+    parser.add_argument("--identity", metavar="FILE", help="an identity.secret to use")
+    parser.add_argument("--new-identity", action="store_true", help="make one in any case")
+    parser.add_argument("--keep-copy", metavar="DIR", help="also store the identity made here")
+    parser.add_argument("--planet", metavar="FILE", help="the roots; without it the public ones")
+    parser.add_argument("--network", metavar="ID", action="append", default=[], help="join it")
+    parser.add_argument("--wifi", metavar="SSID", help="the Wi-Fi; its password is asked for")
+    parser.add_argument("--wifi-password-file", metavar="FILE", help="- is standard input")
+    parser.add_argument("--wifi-open", action="store_true", help="a Wi-Fi without password")
+    parser.add_argument("--hostname", help="the board's name on the Wi-Fi")
+    parser.add_argument("--remove", metavar="NAME", action="append", default=[])
+    parser.add_argument("--show", action="store_true", help="say what is set, change nothing")
+    parser.add_argument("--force", action="store_true", help="do overwrite an identity")
+    parser.add_argument("--image-size", metavar="KIB", type=int, default=512)
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say each step")
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        # Not their values: somebody may have tried to give a password.
+        names = [w.split("=")[0] for w in unknown if w.startswith("-")]
+        parser.error("no such option or argument%s" % "".join(": " + n for n in names[:1]))
+    if args.identity and args.new_identity:
+        parser.error("--identity and --new-identity exclude each other")
+    if args.keep_copy and args.identity:
+        parser.error("--keep-copy is for an identity made here")
+    if args.wifi is None and (args.wifi_password_file or args.wifi_open):
+        parser.error("--wifi is missing")
+    if not 64 <= args.image_size <= 65536:
+        parser.error("--image-size is 64 to 65536 KiB")
+    return args
+
+
+def main(words):
+    args = arguments(words)
+    secrets = Secrets()
+    talk = Talk(secrets, args.verbose)
+    try:
+        provision(args, talk, secrets)
+    except Failure as e:
+        talk.say(str(e))
+        return 1
+    except KeyboardInterrupt:
+        talk.say("interrupted")
+        return 1
+    except Exception as e:
+        # A traceback shows values only in the exception's text, and that goes through clean().
+        talk.say("internal error, please report it: %s: %s" % (type(e).__name__, e))
+        if args.verbose:
+            talk.say("".join(traceback.format_tb(e.__traceback__)))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
