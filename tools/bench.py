@@ -3,8 +3,8 @@
 #
 # make bench: our figures beside those of other software, same machine, same run. Prints a table
 # and writes build/bench.json: a list of {name, value, unit, target, peer, peer_value, command}.
-# Nodes run in network namespaces without a default route (tests/interop/lab.py). A part that fails says
-# why, leaves the others' rows alone, and makes the exit status 1.
+# Nodes run in network namespaces without a default route (tests/interop/lab.py). A part that fails
+# says why, leaves the others' rows alone, and makes the exit status 1.
 #
 # usage: bench.py [--only PART[,PART...]] [--quick] [--keep]
 

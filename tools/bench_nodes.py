@@ -2,7 +2,8 @@
 #
 # Our nodes and libzt's in the same lab: how soon they are on their network, TCP from one to the
 # other (in the process, and over TAP devices under iperf3), what a ping takes, what stays
-# resident. Each function returns rows and raises Unmeasured with the reason where one cannot be had.
+# resident. Each function returns rows and raises Unmeasured with the reason where one cannot be
+# had.
 
 import json
 import os

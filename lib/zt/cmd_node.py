@@ -29,11 +29,16 @@ def table(rows):
 
 
 def status(args):
-    s = Client(args.home).get("/status")
+    client = Client(args.home)
+    s = client.get("/status")
     if args.json:
         out(jsontext.dumps(s))
-    else:
-        out("%s %s %s" % (s["address"], s["version"], "ONLINE" if s["online"] else "OFFLINE"))
+        return
+    from . import statustext
+
+    out("%s %s %s" % (s["address"], s["version"], "ONLINE" if s["online"] else "OFFLINE"))
+    for line in statustext.lines(s, client.get("/network"), client.get("/peer"), args.counters):
+        out(line)
 
 
 def _path_of(peer):
@@ -100,7 +105,12 @@ def leave(args):
 
 
 COMMANDS = {
-    ("status",): Command(status, "", "Address, version and state of the running node."),
+    ("status",): Command(
+        status,
+        "",
+        "Address, version and state of the running node, and what it has counted.",
+        ((("--counters",), FLAG, "", "all peers, not only the busiest"),),
+    ),
     ("peers",): Command(peers, "", "The nodes the running node knows."),
     ("networks",): Command(networks, "", "The networks the running node has joined."),
     ("join",): Command(

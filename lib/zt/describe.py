@@ -9,6 +9,8 @@ from .const import VERSION, VERSION_MAJOR, VERSION_MINOR, VERSION_REVISION
 from .path import LATENCY_UNKNOWN
 from .peer import STATE_NAMES, VOUCHED_NAMES
 
+_MOVED = ("rxPackets", "rxBytes", "txPackets", "txBytes")
+
 
 def _number(b8):
     return int.from_bytes(b8, "big")
@@ -57,7 +59,7 @@ def peer(node, p):
     latency = p.latency(now)
     known = p.version != (0, 0, 0)
     major, minor, rev = p.version if known else (-1, -1, -1)
-    return {
+    d = {
         "address": p.address.hex(),
         "isBonded": False,
         "latency": latency if latency != LATENCY_UNKNOWN else -1,
@@ -71,6 +73,10 @@ def peer(node, p):
         "versionMinor": minor,
         "versionRev": rev,
     }
+    if p.moved is not None:
+        # Frames that the data plane moved; what goes through Python is not counted by peer.
+        d["counters"] = dict(zip(_MOVED, p.moved))
+    return d
 
 
 def _path(node, slot, preferred, now, wall):

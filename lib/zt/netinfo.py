@@ -26,6 +26,7 @@ def describe(net):
         "assignedAddresses": [text(ip, bits) for ip, bits in net.managed_addresses()],
         "bridge": net.is_bridge,
         "broadcastEnabled": bool(c is not None and c.flags & FLAG_BROADCAST),
+        "counters": net.counters(),
         "dhcp": False,
         "dns": dns,
         "id": hexs(net.nwid),

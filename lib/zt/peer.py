@@ -132,6 +132,7 @@ class Peer:
         self.candidate = None  # a path it said HELLO from while we had another to the same IP
         self.redirect_to = None  # (remote, priority) it asked for and has not proven yet
         self.plane = None  # the data plane, while it uses our slots
+        self.moved = None  # what it moved: packets and bytes from the peer, and to it
 
     # --- paths
 

@@ -156,13 +156,15 @@ class Plane:
         ttl = self._fit_peer(now, peer, via, slot)
         if not ttl:
             return False
-        e = self.peers.get(address) or _Entry(peer)
+        e = self.peers.get(address)
         slots = sorted_slots(peer, now)
         way = planesync.pack_way(slot.path, [s.path for s in slots])
         if not self.c.peer_set(address, peer.key, way, ttl):
             self.peers.pop(address, None)
             return False
-        e.what = peer
+        if e is None or e.what is not peer or ticks_diff(now, e.until) >= 0:
+            e = _Entry(peer)
+            self.sync.begin_peer(e)
         e.until = ticks_add(now, ttl)
         e.slots = slots
         e.slot = slot

@@ -27,6 +27,7 @@ _PUSH_DIRECT_MS = const(120000)  # of direct.py
 _BRIDGE, _REPLICATOR, _SIXPLANE, _RFC4193 = const(1), const(2), const(4), const(8)
 _NEVER = const(0xFFFFFFFF)
 _RECENT_MS = const(2000)
+_MOVED = const(4)  # numbers of a peer's counters
 
 # The plane's causes of drops, in its order, as ours.
 _DROPS = (RULES_OUT, RULES_IN, BAD_SOURCE, BAD_DESTINATION, BROADCAST_OFF, MULTICAST_OFF)
@@ -123,6 +124,8 @@ class Sync:
             return
         rx_age, frame_age, tx_age = s[4], s[5], s[6]
         e.used = min(rx_age, tx_age) <= _RECENT_MS
+        if e.used:
+            self._count(peer, e)
         if tx_age != _NEVER:
             peer.last_sent = later(now, peer.last_sent, tx_age)
             path = e.slot.path
@@ -144,6 +147,20 @@ class Sync:
                     slot.path.last_trusted = slot.lr
                 if peer.state != STATE_DIRECT:
                     keepalive.state(self.plane.node, now, peer)
+
+    def begin_peer(self, e):
+        """Its entry is new, or may be: what it counted so far is not of this peer."""
+        if e.what.moved is None:
+            e.what.moved = array("Q", [0] * _MOVED)
+        counted = self.c.peer_stats(e.what.address, self._peer)
+        e.counted = [self._peer[i] if counted else 0 for i in range(_MOVED)]
+
+    def _count(self, peer, e):
+        s = self._peer
+        for i in range(_MOVED):
+            if s[i] != e.counted[i]:
+                peer.moved[i] += s[i] - e.counted[i]
+                e.counted[i] = s[i]
 
     def member(self, now, index, m):
         """(ms since a frame from, ms since a frame to a member), with its record brought up."""

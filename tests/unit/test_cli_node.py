@@ -9,9 +9,10 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 
-from _cli import NWID, Running, everywhere, fails, make_world, with_node, zt
+from _cli import ENVIRONMENT, NWID, Running, everywhere, fails, make_world, with_node, zt
 
 
 def test_a_port_in_use_is_one_line_udp_and_tcp():
@@ -152,6 +153,48 @@ def test_a_ping_by_address_comes_back_and_a_dead_one_does_not():
         assert os.listdir(tmp) == []  # the temporary homes are gone
 
     with_node(check)
+
+
+def test_status_shows_what_was_counted_while_frames_flow():
+    def check(program, folder, home, node):
+        if "-m" in program:
+            return  # no network stack to ping
+        nwid = zt(
+            program, "network", "new", "--public", "--pool", "10.9.0.10-10.9.0.90",
+            "--route", "10.9.0.0/24", home=home,
+        )[1].strip()  # fmt: skip
+        member = Running(program, folder + "/m", folder + "/planet", 0, "--join", nwid)
+        ip = member.until(event="address", nwid=nwid, added=True)["ip"].split("/")[0]
+        options = ["--planet", folder + "/planet", "--allow-loopback", "--join", nwid]
+        pings = subprocess.Popen(
+            [*program, "ping", ip, "--count", "60", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=dict(ENVIRONMENT, TMPDIR=folder),
+        )
+        try:
+            frames = []
+            end = time.monotonic() + 30
+            while len(frames) < 3 and time.monotonic() < end:
+                code, out, err = zt(program, "status", "--counters", home=folder + "/m")
+                assert (code, err) == (0, "")
+                rows = [x.split() for x in out.split("\n")]
+                found = [int(x[1]) for x in rows if x[:1] == [nwid]]
+                peers = [x for x in rows if len(x) == 5 and len(x[0]) == 10 and int(x[2])]
+                if peers and (not frames or found[0] > frames[-1]):
+                    frames.append(found[0])
+                time.sleep(0.3)
+            assert len(frames) == 3 and pings.poll() is None, out
+            assert rows[0] == [member.first["address"], "0.1.0", "ONLINE"]
+            assert [x for x in rows if x[:2] == ["node", "received"]]
+            assert [x for x in rows if x[:2] == ["plane", "rx"]]
+        finally:
+            pings.kill()
+            pings.communicate()
+        member.stop()
+
+    with_node(check, "--controller")
 
 
 def test_without_a_root_it_says_so_and_does_not_spin():
