@@ -1,6 +1,9 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// lwIP's neighbour discovery (included as text), changed in three things.
+// lwIP's neighbour discovery, changed in three things. Where the stack is ours it is included here as text;
+// where it is not (ESP-IDF) the linker brings nd6_input() here (--wrap), and the first of the three stays
+// as it is: a network whose prefix is longer than /64 is taken for one, and the members of one that is
+// shorter (6PLANE) cannot be found.
 //
 // Its idea of "on this link": lwIP takes every prefix for a /64 and sends no solicitation for a target
 // outside of those of its own addresses. The prefixes of a network are of any length; the routes of
@@ -14,12 +17,17 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lwip/ethip6.h"
+#include "lwip/icmp6.h"
+#include "lwip/ip.h"
 #include "lwip/ip6_addr.h"
+#include "lwip/priv/nd6_priv.h"
 #include "zt_netif_hooks.h"
 #include "zt_netif_priv.h"
 
+#if NO_SYS
 #undef ip6_addr_net_eq
 #define ip6_addr_net_eq(target, mine) zt_netif_same_link6(target, mine)
 #define nd6_input lwip_nd6_input
@@ -27,8 +35,15 @@
 #include "core/ipv6/nd6.c"
 
 #undef nd6_input
+#define INPUT nd6_input
+#define LWIP_INPUT lwip_nd6_input
+#else
+#define INPUT __wrap_nd6_input
+#define LWIP_INPUT __real_nd6_input
+void LWIP_INPUT(struct pbuf *p, struct netif *inp);
+#endif
 
-void nd6_input(struct pbuf *p, struct netif *inp);
+void INPUT(struct pbuf *p, struct netif *inp);
 
 // lwIP keeps the neighbours of all networks in one table by address alone. A member of one network must
 // not change what we know of a neighbour in another.
@@ -104,13 +119,19 @@ static bool listen_to(struct pbuf *p, struct netif *inp) {
 // back where it takes the next from, for ever. No more than can wait is sent for one message.
 static unsigned may_send = UINT_MAX;
 
-void nd6_input(struct pbuf *p, struct netif *inp) {
+void INPUT(struct pbuf *p, struct netif *inp) {
+    #if !NO_SYS
+    if (!zt_netif_ours(inp)) {
+        LWIP_INPUT(p, inp);
+        return;
+    }
+    #endif
     if (p->len == 0 || !listen_to(p, inp)) {
         pbuf_free(p);
         return;
     }
     may_send = MEMP_NUM_ND6_QUEUE + 4; // and answers of its own
-    lwip_nd6_input(p, inp);
+    LWIP_INPUT(p, inp);
     may_send = UINT_MAX;
 }
 

@@ -26,11 +26,13 @@ int zt_netif_same_link6(const ip6_addr_t *target, const ip6_addr_t *mine);
 // if that is not NULL.
 err_t zt_netif_tcp_in(const struct tcp_hdr *head, u16_t options, u16_t first, const u8_t *second);
 
+#if NO_SYS // the stack is ours; on ESP-IDF see ports/esp32/zt_hooks_esp32.h
 // LWIP_HOOK_IP4_ROUTE_SRC is in lwipopts.h: lwIP's own headers must know of it.
 #define LWIP_HOOK_ETHARP_GET_GW(netif, dest) zt_netif_gateway4(netif, dest)
 #define LWIP_HOOK_IP6_ROUTE(src, dest) zt_netif_route6(src, dest)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, head, options, first, second, p) \
     zt_netif_tcp_in(head, options, first, second)
 #define LWIP_HOOK_ND6_GET_GW(netif, dest) zt_netif_gateway6(netif, dest)
+#endif
 
 #endif

@@ -40,6 +40,11 @@ err_t zt_netif_output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *de
 // len 4 or 16; netif gives a link-local address its zone, NULL none.
 void zt_netif_address(ip_addr_t *out, const uint8_t *ip, size_t len, struct netif *netif);
 
+// By its name: an interface of the board's own may have any state.
+static inline bool zt_netif_ours(const struct netif *netif) {
+    return netif->name[0] == 'z' && netif->name[1] == 't';
+}
+
 static inline int zt_netif_index(const zt_netif_t *z) {
     return (int)(z - zt_netifs);
 }

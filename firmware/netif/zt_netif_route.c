@@ -95,8 +95,7 @@ static const zt_route_t *find_route(const uint8_t *ip, size_t len, const zt_neti
 }
 
 static const zt_netif_t *ours(const struct netif *netif) {
-    const zt_netif_t *z = netif->state;
-    return netif->name[0] == 'z' && netif->name[1] == 't' ? z : NULL;
+    return zt_netif_ours(netif) ? netif->state : NULL;
 }
 
 // ---- which network ----

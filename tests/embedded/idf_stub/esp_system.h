@@ -1,0 +1,6 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+
+#ifndef ESP_SYSTEM_H
+#define ESP_SYSTEM_H
+
+#endif

@@ -1,0 +1,494 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// The ESP32's threads on a host: lwIP in its own, an interpreter that enters by zt_port_enter, two programs on
+// sockets, and the air, which takes what the board sends and brings what a peer answers, as Wi-Fi's task does.
+// Everything else is the firmware: zt_hal_esp32.c, zt_hal_lwip.c, zt_netif*.c, zt_plane_run.c, the core.
+// Built with ThreadSanitizer by test_esp32_threads.py.
+//
+// The peer is a mirror: it opens a packet, exchanges source and destination of the IP packet in the frame, and
+// sends it back sealed anew. So a socket that talks to the peer's address talks to ours, and every byte of it
+// crosses the plane twice.
+//
+// While bytes flow the interpreter renews, reads counters, replaces the network, and ends the plane and begins
+// it again under full load (a soft reset). At the end it takes all down in the order of a real one, and asks
+// that nothing is left. Arguments: bytes of TCP, datagrams of UDP.
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "idf_host.h"
+#include "lwip/etharp.h"
+#include "lwip/sockets.h"
+#include "lwip/tcpip.h"
+#include "netif/ethernet.h"
+#include "zt_esp32.h"
+#include "zt_hal_lwip.h"
+#include "zt_netif.h"
+#include "zt_plane_run.h"
+#include "zt_wire.h"
+
+#define CHECK(x) do { if (!(x)) { printf("FAILED line %d: %s\n", __LINE__, #x); exit(1); } } while (0)
+#define ROUNDS 40 // of the interpreter between two of the bigger events
+#define FRAME 6
+#define HEAD (14 + 20 + 8)
+
+static const uint8_t us[5] = { 1, 2, 3, 4, 5 }, peer[5] = { 9, 8, 7, 6, 5 };
+static const uint8_t nwid[8] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x80 };
+static const uint8_t board_ip[4] = { 192, 168, 4, 2 }, peer_outer[4] = { 192, 168, 4, 3 };
+static const uint8_t our_ip[4] = { 10, 9, 0, 1 }, peer_ip[4] = { 10, 9, 0, 2 };
+static const uint8_t board_mac[6] = { 2, 0, 0, 0, 0, 1 }, peer_outer_mac[6] = { 2, 0, 0, 0, 0, 2 };
+static uint8_t our_mac[6], peer_mac[6], key[48];
+static uint16_t wire_port;
+static pthread_t stack_thread;
+static atomic_int wrong_thread, done, mirrored, forged, restarts;
+
+static void mac_of(uint8_t mac[6], const uint8_t address[5]) {
+    mac[0] = (uint8_t)((nwid[7] & 0xfe) | 2);
+    for (int i = 0; i < 5; i++) {
+        mac[1 + i] = address[i] ^ nwid[6 - i];
+    }
+}
+
+// ---- the air: a queue of frames that the board sent, and the mirror ----
+
+#define AIR 256
+
+static struct {
+    uint8_t bytes[1600];
+    size_t n;
+} air[AIR];
+static unsigned air_first, air_count;
+static pthread_mutex_t air_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t air_bell = PTHREAD_COND_INITIALIZER;
+static struct netif wifi;
+
+static err_t wifi_output(struct netif *netif, struct pbuf *p) {
+    (void)netif;
+    if (!LWIP_TCPIP_CORE_LOCKING && !pthread_equal(pthread_self(), stack_thread)) {
+        wrong_thread++;
+    }
+    pthread_mutex_lock(&air_lock);
+    if (air_count < AIR && p->tot_len <= sizeof(air[0].bytes)) {
+        unsigned i = (air_first + air_count++) % AIR;
+        air[i].n = pbuf_copy_partial(p, air[i].bytes, p->tot_len, 0);
+        pthread_cond_signal(&air_bell);
+    }
+    pthread_mutex_unlock(&air_lock);
+    return ERR_OK;
+}
+
+static err_t wifi_start(struct netif *netif) {
+    netif->name[0] = 's';
+    netif->name[1] = 't';
+    netif->mtu = 1500;
+    netif->hwaddr_len = 6;
+    memcpy(netif->hwaddr, board_mac, 6);
+    netif->output = etharp_output;
+    netif->linkoutput = wifi_output;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
+    return ERR_OK;
+}
+
+static uint16_t ip_sum(const uint8_t *p, size_t n) {
+    uint32_t sum = 0;
+    for (size_t i = 0; i < n; i += 2) {
+        sum += (uint32_t)p[i] << 8 | p[i + 1];
+    }
+    while (sum >> 16 != 0) {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    return (uint16_t)~sum;
+}
+
+// An IP packet or ARP of the inner network becomes the answer to it; false for what has none.
+static bool mirror(uint16_t ethertype, uint8_t *p, size_t n) {
+    uint8_t t[6];
+    if (ethertype == 0x0800 && n >= 20) {
+        memcpy(t, p + 12, 4);
+        memcpy(p + 12, p + 16, 4);
+        memcpy(p + 16, t, 4);
+        return true;
+    }
+    return false;
+}
+
+// A frame from the board on its Wi-Fi; what the board is to get in return is written over it.
+static size_t answer(uint8_t *f, size_t n) {
+    static uint64_t id = 0x1000;
+    if (n >= 42 && f[12] == 8 && f[13] == 6 && f[21] == 1) { // who has the peer's outer address
+        memcpy(f, board_mac, 6);
+        memcpy(f + 6, peer_outer_mac, 6);
+        f[21] = 2;
+        memcpy(f + 32, board_mac, 6);
+        memcpy(f + 38, board_ip, 4);
+        memcpy(f + 22, peer_outer_mac, 6);
+        memcpy(f + 28, peer_outer, 4);
+        return 42;
+    }
+    if (n < HEAD + ZT_WIRE_HEADER || f[12] != 8 || f[13] != 0 || f[23] != 17 || memcmp(f + 30, peer_outer, 4) != 0) {
+        return 0;
+    }
+    size_t size = (size_t)f[38] << 8 | f[39];
+    if (size < 8 + ZT_WIRE_HEADER + 10 || size > n - 34) {
+        return 0;
+    }
+    uint8_t *z = f + HEAD;
+    size_t zn = size - 8;
+    CHECK(zt_open(key, z, zn) == 0); // what the board sends is always whole
+    if ((z[27] & 0x1f) != FRAME || memcmp(z + 28, nwid, 8) != 0) {
+        return 0;
+    }
+    if (!mirror((uint16_t)(z[36] << 8 | z[37]), z + 38, zn - 38)) {
+        return 0;
+    }
+    id++;
+    for (int i = 0; i < 8; i++) {
+        z[i] = (uint8_t)(id >> (56 - 8 * i));
+    }
+    memcpy(z + 8, us, 5);
+    memcpy(z + 13, peer, 5);
+    z[18] = 0;
+    CHECK(zt_seal(key, z, zn, 1) == 0);
+    if (id % 97 == 0) { // and now and then a forgery
+        z[40] ^= 1;
+        forged++;
+    }
+    mirrored++;
+    memcpy(f, board_mac, 6);
+    memcpy(f + 6, peer_outer_mac, 6);
+    memcpy(f + 26, peer_outer, 4);
+    memcpy(f + 30, board_ip, 4);
+    f[24] = f[25] = 0;
+    uint16_t sum = ip_sum(f + 14, 20);
+    f[24] = (uint8_t)(sum >> 8);
+    f[25] = (uint8_t)sum;
+    uint8_t port[2] = { f[34], f[35] };
+    memcpy(f + 34, f + 36, 2);
+    memcpy(f + 36, port, 2);
+    f[40] = f[41] = 0; // no checksum
+    return 34 + size;
+}
+
+// As Wi-Fi's task: a frame from the radio goes to lwIP's mailbox.
+static void *air_thread(void *arg) {
+    (void)arg;
+    for (;;) {
+        uint8_t f[1600];
+        pthread_mutex_lock(&air_lock);
+        while (air_count == 0) {
+            pthread_cond_wait(&air_bell, &air_lock);
+        }
+        size_t n = air[air_first].n;
+        memcpy(f, air[air_first].bytes, n);
+        air_first = (air_first + 1) % AIR;
+        air_count--;
+        pthread_mutex_unlock(&air_lock);
+        n = answer(f, n);
+        struct pbuf *p = n != 0 ? pbuf_alloc(PBUF_RAW, (u16_t)n, PBUF_RAM) : NULL;
+        if (p != NULL) {
+            memcpy(p->payload, f, n);
+            if (wifi.input(p, &wifi) != ERR_OK) {
+                pbuf_free(p); // the mailbox is full
+            }
+        }
+    }
+    return NULL;
+}
+
+// ---- the interpreter ----
+
+static int nic, wire, network;
+static int objects; // any Python object: whoever holds the interpreter's lock may change it
+static uint32_t rx_before;
+
+static int begin(void *arg) {
+    (void)arg;
+    CHECK(LWIP_TCPIP_CORE_LOCKING || pthread_equal(pthread_self(), stack_thread));
+    zt_netif_init();
+    nic = zt_netif_add(our_mac, 1380);
+    CHECK(nic >= 0 && zt_netif_addr(nic, our_ip, 4, 24, true) == 0);
+    wire = zt_wire_open(board_ip, 4, 0);
+    CHECK(wire >= 0);
+    wire_port = (uint16_t)zt_wire_port(wire);
+    return 0;
+}
+
+static void program_network(void) {
+    zt_plane_network_t net = { .nic = (int16_t)nic, .config_flags = 2, .multicast_limit = 32 };
+    memcpy(net.nwid, nwid, 8);
+    network = zt_run_network_set(&net, (const uint8_t *)"\1\0", 2, NULL, 0);
+    CHECK(network >= 0);
+    CHECK(zt_run_member_set(network, peer, ZT_PLANE_ADMITTED | ZT_PLANE_SENDABLE, 6000, NULL, 0) == 0);
+}
+
+static void program(void) {
+    static const zt_plane_limits_t limits = { .peers = 8, .networks = 1, .members = 16, .groups = 2,
+        .group_members = 8, .reassembly = 2, .packet_bytes = 3072, .event_bytes = 8192, .rules_bytes = 4096 };
+    uint8_t random[16];
+    zt_port_random(random, sizeof(random));
+    CHECK(zt_run_start(&limits, us, random) == 0);
+    zt_plane_peer_t p = { .path = { .wire = (int16_t)wire, .remote = { .size = 4, .port = 9993 } } };
+    memcpy(p.path.remote.ip, peer_outer, 4);
+    p.sources[0] = p.path;
+    CHECK(zt_run_peer_set(peer, key, &p, 6000) == 0);
+    program_network();
+    rx_before = 0;
+}
+
+static int give_frame(void *arg) {
+    return zt_netif_input(nic, arg, 42);
+}
+
+// What Python does with a frame: here it knows who has the peer's address.
+static void frame(uint8_t *f, size_t n) {
+    if (n < 42 || f[12] != 8 || f[13] != 6 || f[21] != 1 || memcmp(f + 38, peer_ip, 4) != 0) {
+        return;
+    }
+    memcpy(f, our_mac, 6);
+    memcpy(f + 6, peer_mac, 6);
+    f[21] = 2;
+    memcpy(f + 32, our_mac, 6);
+    memcpy(f + 38, our_ip, 4);
+    memcpy(f + 22, peer_mac, 6);
+    memcpy(f + 28, peer_ip, 4);
+    CHECK(zt_port_enter(give_frame, f) == 0);
+}
+
+typedef struct {
+    uint8_t *buf;
+    int nic;
+    uint8_t mac[6];
+} ask_t;
+
+static int take_frame(void *arg) {
+    ask_t *a = arg;
+    return zt_netif_recv(a->buf, ZT_PLANE_PACKET_MAX, &a->nic);
+}
+
+static int ask(void *arg) {
+    ask_t *a = arg;
+    uint8_t macs[6 * 8];
+    CHECK(zt_netif_groups(nic, macs, 8) > 0);
+    zt_port_drain();
+    return zt_netif_mac(nic, peer_ip, 4, a->mac);
+}
+
+// One turn of the node.
+static void turn(void) {
+    static uint8_t buf[ZT_PLANE_PACKET_MAX];
+    zt_plane_event_t ev;
+    ask_t a = { .buf = buf };
+    while (zt_run_event(&ev, buf)) {
+        if (ev.kind == ZT_PLANE_EVENT_FRAME) {
+            frame(buf, ev.n);
+        }
+    }
+    while (zt_netif_pending() && zt_port_enter(take_frame, &a) > 0) {
+    }
+    if (zt_port_enter(ask, &a)) {
+        CHECK(memcmp(a.mac, peer_mac, 6) == 0);
+    }
+    CHECK(zt_run_peer_renew(peer, 6000) == 0);
+    CHECK(zt_run_member_renew(network, peer, 6000) == 0);
+    zt_plane_peer_stats_t ps;
+    CHECK(zt_run_peer_stats(peer, &ps) == 0);
+    uint32_t counters[ZT_PLANE_COUNTERS];
+    zt_io_counters_t io;
+    zt_run_counters(counters, &io);
+    CHECK(counters[ZT_PLANE_RX] >= rx_before);
+    rx_before = counters[ZT_PLANE_RX];
+    zt_run_expire();
+    objects++;
+}
+
+static int finish(void *arg) {
+    (void)arg;
+    CHECK(zt_wire_close(wire) == 0);
+    zt_netif_reset();
+    struct netif *netif;
+    NETIF_FOREACH(netif) {
+        CHECK(netif->name[0] != 'z');
+    }
+    return 0;
+}
+
+static void *interpreter(void *arg) {
+    (void)arg;
+    zt_esp32_acquire();
+    for (int round = 1; done < 2; round++) {
+        turn();
+        if (round % ROUNDS == 0) {
+            program_network(); // as a new configuration does
+        }
+        if (round % (5 * ROUNDS) == 0) {
+            zt_plane_end(); // as a soft reset does, while bytes flow
+            program();
+            restarts++;
+        }
+        zt_esp32_release();
+        host_wait(5);
+        zt_esp32_acquire();
+    }
+    zt_plane_end();
+    zt_port_enter(finish, NULL);
+    zt_esp32_release();
+    return NULL;
+}
+
+// Another thread of the program's: it gets on while the node waits for lwIP.
+static void *other(void *arg) {
+    (void)arg;
+    while (done < 2) {
+        zt_esp32_acquire();
+        objects++;
+        zt_esp32_release();
+        usleep(200);
+    }
+    return NULL;
+}
+
+// ---- two programs on ordinary sockets ----
+
+static struct sockaddr_in at(const uint8_t *ip, uint16_t port) {
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = lwip_htons(port) };
+    if (ip != NULL) {
+        memcpy(&a.sin_addr, ip, 4);
+    }
+    return a;
+}
+
+static uint8_t pattern(size_t i) {
+    return (uint8_t)(i * 7 + (i >> 8));
+}
+
+static void *udp(void *arg) {
+    int want = *(const int *)arg;
+    int s = lwip_socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in own = at(NULL, 5000), to = at(peer_ip, 5000);
+    struct timeval tv = { .tv_usec = 100000 };
+    CHECK(s >= 0 && lwip_bind(s, (struct sockaddr *)&own, sizeof(own)) == 0);
+    CHECK(lwip_setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+    uint8_t out[700], in[1500];
+    for (int got = 0, n = 0; got < want; n++) {
+        size_t size = 1 + (size_t)(n * 37) % sizeof(out);
+        for (size_t i = 0; i < size; i++) {
+            out[i] = pattern(i + (size_t)n);
+        }
+        lwip_sendto(s, out, size, 0, (struct sockaddr *)&to, sizeof(to));
+        int r = (int)lwip_recvfrom(s, in, sizeof(in), 0, NULL, NULL);
+        for (int i = 1; i < r; i++) { // of whichever datagram it is: one that was late is not the last sent
+            CHECK((uint8_t)(in[i] - in[i - 1] - 7) <= 1);
+        }
+        got += r > 0;
+    }
+    CHECK(lwip_close(s) == 0);
+    done++;
+    return NULL;
+}
+
+static int listener;
+
+static void *tcp_server(void *arg) {
+    size_t want = *(const size_t *)arg;
+    int s = lwip_accept(listener, NULL, NULL);
+    CHECK(s >= 0);
+    uint8_t in[2000];
+    size_t got = 0;
+    for (ssize_t r; (r = lwip_recv(s, in, sizeof(in), 0)) > 0; got += (size_t)r) {
+        for (ssize_t i = 0; i < r; i++) {
+            CHECK(in[i] == pattern(got + (size_t)i));
+        }
+    }
+    CHECK(got == want);
+    CHECK(lwip_send(s, "ok", 2, 0) == 2);
+    lwip_close(s);
+    return NULL;
+}
+
+static void *tcp_client(void *arg) {
+    size_t want = *(const size_t *)arg;
+    int s = lwip_socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in to = at(peer_ip, 7000);
+    CHECK(s >= 0 && lwip_connect(s, (struct sockaddr *)&to, sizeof(to)) == 0);
+    uint8_t out[1777];
+    for (size_t sent = 0; sent < want;) {
+        size_t n = want - sent < sizeof(out) ? want - sent : sizeof(out);
+        for (size_t i = 0; i < n; i++) {
+            out[i] = pattern(sent + i);
+        }
+        ssize_t r = lwip_send(s, out, n, 0);
+        CHECK(r > 0);
+        sent += (size_t)r;
+    }
+    CHECK(lwip_shutdown(s, SHUT_WR) == 0);
+    uint8_t in[8];
+    CHECK(lwip_recv(s, in, sizeof(in), 0) == 2);
+    lwip_close(s);
+    done++;
+    return NULL;
+}
+
+// ---- together ----
+
+static int wifi_up(void *arg) {
+    (void)arg;
+    ip4_addr_t ip, mask, none;
+    memcpy(&ip.addr, board_ip, 4);
+    IP4_ADDR(&mask, 255, 255, 255, 0);
+    ip4_addr_set_zero(&none);
+    netif_add(&wifi, &ip, &mask, &none, NULL, wifi_start, tcpip_input);
+    netif_set_default(&wifi);
+    netif_set_link_up(&wifi);
+    netif_set_up(&wifi);
+    return 0;
+}
+
+static void stack_ready(void *arg) {
+    stack_thread = pthread_self();
+    sys_sem_signal(arg);
+}
+
+int main(int argc, char **argv) {
+    setvbuf(stdout, NULL, _IONBF, 0);
+    size_t bytes = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
+    int datagrams = argc > 2 ? atoi(argv[2]) : 300;
+    mac_of(our_mac, us);
+    mac_of(peer_mac, peer);
+    for (size_t i = 0; i < sizeof(key); i++) {
+        key[i] = (uint8_t)(i * 5 + 1);
+    }
+    sys_sem_t ready;
+    CHECK(sys_sem_new(&ready, 0) == ERR_OK);
+    tcpip_init(stack_ready, &ready);
+    sys_sem_wait(&ready);
+
+    zt_esp32_acquire();
+    zt_port_enter(wifi_up, NULL);
+    zt_port_enter(begin, NULL);
+    program();
+    zt_esp32_release();
+
+    listener = lwip_socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in own = at(NULL, 7000);
+    CHECK(lwip_bind(listener, (struct sockaddr *)&own, sizeof(own)) == 0 && lwip_listen(listener, 2) == 0);
+
+    pthread_t t[6];
+    pthread_create(&t[0], NULL, air_thread, NULL);
+    pthread_create(&t[1], NULL, interpreter, NULL);
+    pthread_create(&t[2], NULL, other, NULL);
+    pthread_create(&t[3], NULL, tcp_server, &bytes);
+    pthread_create(&t[4], NULL, tcp_client, &bytes);
+    pthread_create(&t[5], NULL, udp, &datagrams);
+    for (int i = 1; i < 6; i++) {
+        pthread_join(t[i], NULL);
+    }
+    printf("%d packets, %d forged, %d restarts of the plane, %d in the wrong thread\n", mirrored, forged, restarts, wrong_thread);
+    CHECK(wrong_thread == 0 && mirrored > 0 && forged > 0 && restarts > 0);
+    printf("ok\n");
+    _exit(0);
+}
