@@ -7,7 +7,9 @@
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
 #include "lwip/udp.h"
+#include "lwip/sys.h"
 #include "netif/ethernet.h"
+#include "zt_atomic.h"
 #include "zt_hal_lwip.h"
 #include "zt_netif_priv.h"
 #include "zt_plane_port.h"
@@ -24,10 +26,6 @@ static wire_t wires[ZT_WIRES_MAX];
 
 static wire_t *get_wire(int n) {
     return n >= 0 && n < ZT_WIRES_MAX && wires[n].pcb != NULL ? &wires[n] : NULL;
-}
-
-static bool is_ours(const struct netif *netif) {
-    return netif->name[0] == 'z' && netif->name[1] == 't';
 }
 
 static void to_address(zt_addr_t *out, const ip_addr_t *ip, uint16_t port) {
@@ -49,13 +47,15 @@ static struct {
     zt_addr_t from;
     int wire;
 } queue[ZT_HAL_QUEUE];
-static unsigned queue_first, queue_count;
+static unsigned queue_first;
+static uint32_t queue_count; // any thread may look whether there is any
 
 static bool queue_put(int wire, const zt_addr_t *from, struct pbuf *p) {
     if (queue_count == ZT_HAL_QUEUE) {
         return false;
     }
-    unsigned i = (queue_first + queue_count++) % ZT_HAL_QUEUE;
+    unsigned i = (queue_first + queue_count) % ZT_HAL_QUEUE;
+    ZT_STORE(queue_count, queue_count + 1);
     queue[i].p = p;
     queue[i].from = *from;
     queue[i].wire = wire;
@@ -67,7 +67,7 @@ static struct pbuf *queue_get(int *wire, zt_addr_t *from) {
     *wire = queue[i].wire;
     *from = queue[i].from;
     queue_first = (queue_first + 1) % ZT_HAL_QUEUE;
-    queue_count--;
+    ZT_STORE(queue_count, queue_count - 1);
     return queue[i].p;
 }
 
@@ -80,7 +80,7 @@ static void queue_clear(void) {
 }
 
 bool zt_wire_waiting(void) {
-    return queue_count != 0;
+    return ZT_LOAD(queue_count) != 0;
 }
 
 // ---- in: to the plane ----
@@ -222,10 +222,14 @@ typedef struct slot {
 static slot_t *slots, *free_slots;
 static struct pbuf *big; // a packet longer than a slot, until it is cut into pieces
 
+// In whichever thread a driver frees a packet it has sent.
 static void slot_free(struct pbuf *p) {
     slot_t *s = (slot_t *)(void *)p;
+    SYS_ARCH_DECL_PROTECT(old);
+    SYS_ARCH_PROTECT(old);
     s->next = free_slots;
     free_slots = s;
+    SYS_ARCH_UNPROTECT(old);
 }
 
 static bool slots_ready(void) {
@@ -240,12 +244,14 @@ static bool slots_ready(void) {
 }
 
 static slot_t *slot_get(void) {
+    SYS_ARCH_DECL_PROTECT(old);
+    SYS_ARCH_PROTECT(old);
     slot_t *s = free_slots;
     if (s != NULL) {
         free_slots = s->next;
-    } else {
-        zt_hal_drops.tx_slot++;
     }
+    SYS_ARCH_UNPROTECT(old);
+    zt_hal_drops.tx_slot += s == NULL;
     return s;
 }
 
@@ -264,7 +270,7 @@ static struct netif *owner_of(const ip_addr_t *ip) {
 static struct netif *underlay(const ip_addr_t *to) {
     struct netif *netif;
     NETIF_FOREACH(netif) {
-        if (is_ours(netif) || !netif_is_up(netif) || !netif_is_link_up(netif)) {
+        if (zt_netif_ours(netif) || !netif_is_up(netif) || !netif_is_link_up(netif)) {
             continue;
         }
         if (!IP_IS_V6(to) && !ip4_addr_isany_val(*netif_ip4_addr(netif))
@@ -294,7 +300,7 @@ static int transmit(const wire_t *w, const zt_addr_t *to, struct pbuf *p, unsign
         zt_hal_drops.tx_route++;
         return ZT_WIRE_ENETUNREACH;
     }
-    if (is_ours(netif)) {
+    if (zt_netif_ours(netif)) {
         zt_hal_drops.tx_loop++;
         return ZT_WIRE_EHOSTUNREACH;
     }
@@ -398,6 +404,37 @@ const zt_hal_t zt_port_hal = { wire_get, wire_put, nic_input, NULL };
 
 // ---- wires ----
 
+static uint32_t serial; // any thread
+
+uint32_t zt_wire_serial(void) {
+    return ZT_LOAD(serial);
+}
+
+#if LWIP_NETIF_EXT_STATUS_CALLBACK
+static void changed(struct netif *netif, netif_nsc_reason_t reason, const netif_ext_callback_args_t *args) {
+    (void)args;
+    const unsigned matter = LWIP_NSC_NETIF_ADDED | LWIP_NSC_NETIF_REMOVED | LWIP_NSC_LINK_CHANGED
+        | LWIP_NSC_STATUS_CHANGED | LWIP_NSC_IPV4_ADDRESS_CHANGED | LWIP_NSC_IPV6_SET
+        | LWIP_NSC_IPV6_ADDR_STATE_CHANGED;
+    if ((reason & matter) != 0 && !zt_netif_ours(netif)) {
+        ZT_STORE(serial, serial + 1);
+        zt_port_kick();
+    }
+}
+
+static void watch(void) {
+    static netif_ext_callback_t callback;
+    static bool done;
+    if (!done) {
+        done = true;
+        netif_add_ext_callback(&callback, changed);
+    }
+}
+#else
+static void watch(void) {
+}
+#endif
+
 int zt_wire_open(const uint8_t *ip, size_t len, uint16_t port) {
     if (len != 4 && len != 16) {
         return -ZT_WIRE_EINVAL;
@@ -412,11 +449,12 @@ int zt_wire_open(const uint8_t *ip, size_t len, uint16_t port) {
     if (!slots_ready()) {
         return -ZT_WIRE_ENOMEM;
     }
+    watch();
     wire_t *w = &wires[n];
     zt_netif_address(&w->ip, ip, len, NULL);
     if (!ip_addr_isany(&w->ip)) {
         struct netif *netif = owner_of(&w->ip);
-        if (netif == NULL || is_ours(netif)) {
+        if (netif == NULL || zt_netif_ours(netif)) {
             return -ZT_WIRE_EINVAL;
         }
         if (len == 16) {
@@ -483,7 +521,7 @@ int zt_wire_recv(int wire, uint8_t *buf, size_t size, zt_addr_t *from) {
             queue[at] = queue[next];
             at = next;
         }
-        queue_count--;
+        ZT_STORE(queue_count, queue_count - 1);
         size_t n = p->tot_len <= size ? p->tot_len : 0; // larger than any packet of ours
         pbuf_copy_partial(p, buf, (u16_t)n, 0);
         pbuf_free(p);
@@ -499,7 +537,7 @@ bool zt_wire_interface(unsigned index, zt_interface_t *out) {
     unsigned count = 0;
     struct netif *netif;
     NETIF_FOREACH(netif) {
-        if (is_ours(netif) || !netif_is_up(netif) || !netif_is_link_up(netif)) {
+        if (zt_netif_ours(netif) || !netif_is_up(netif) || !netif_is_link_up(netif)) {
             continue;
         }
         memset(out, 0, sizeof(*out));

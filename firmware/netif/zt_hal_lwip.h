@@ -56,7 +56,9 @@ int zt_wire_send(int wire, const zt_addr_t *to, const uint8_t *p, size_t n, unsi
 // Without a plane: the next datagram of a wire, its length or 0.
 int zt_wire_recv(int wire, uint8_t *buf, size_t size, zt_addr_t *from);
 // Something waits for zt_wire_recv, or behind an event for zt_port_drain.
-bool zt_wire_waiting(void);
+bool zt_wire_waiting(void); // any thread
+// Changes when a link or an address of the board's own changes.
+uint32_t zt_wire_serial(void); // any thread
 
 // The board's addresses, not those of our networks: index counts from 0; false past the last one.
 typedef struct {

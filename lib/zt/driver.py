@@ -14,6 +14,7 @@ from .osutil import EADDRINUSE, errtext
 _RX_SIZE = 10240  # above the longest packet (VL1 1.3)
 _RX_PER_STEP = 64  # our choice: timers and the stack get their turn under a flood
 _REFRESH_MS = 30000  # VL1 8.1: interface bindings and local addresses
+_SETTLE_MS = 500  # our choice: an interface that comes up changes several times
 _GC_MS = 10000
 _JUMP_MS = 5000  # our choice: below this NTP is only slewing
 _OFFLINE_HINT_MS = 10000
@@ -22,6 +23,11 @@ _UNREACHABLE = 101
 _LINK_LOCAL = 5  # scopes of inet.scope (VL1 7.2)
 _LOOPBACK = 2
 _PORT_TRIES = 8
+
+
+def _never_told():
+    """For a host that does not say when its interfaces change."""
+    return 0
 
 
 class Settings:
@@ -56,6 +62,8 @@ class Driver:
         self._rx_mv = memoryview(self._rx)
         self._meta = bytearray(20)
         self._refresh_at = None
+        self._serial_of = getattr(hal, "interfaces_serial", None) or _never_told
+        self._serial = 0
         self._gc_at = None
         self._wall = None
         self._offline_since = ticks_ms()
@@ -98,6 +106,7 @@ class Driver:
                 if port or e.errno != EADDRINUSE or attempt == _PORT_TRIES - 1:
                     where = inet.ip_text(self._opening)
                     raise OSError("UDP port %d on %s: %s" % (port, where, errtext(e)))
+        self._serial = self._serial_of()
         self._refresh_at = ticks_ms()
 
     def _open_all(self, port):
@@ -186,9 +195,7 @@ class Driver:
             return 1000
         now = ticks_ms()
         more = self._drain(now) if self.plane is None else self.plane.drain(now)
-        if ticks_diff(now, self._refresh_at) >= _REFRESH_MS:
-            self._refresh_at = now
-            self._refresh()
+        settle = self._follow(now)
         due = 1000 if self.plane is None else self.plane.tick(now)
         try:
             ms = self.node.process_background_tasks(now)
@@ -199,7 +206,25 @@ class Driver:
         if stack < ms and self.plane is None:  # who waits with the plane sees to the stack
             ms = stack
         self._housekeeping(now)
-        return 0 if more else max(0, min(ms, due, 1000))
+        return 0 if more else max(0, min(ms, due, settle, 1000))
+
+    def _follow(self, now):
+        """Keep the wires with the host's addresses. Returns the ms after which to look again.
+
+        Where the host tells of changes (a board whose Wi-Fi was lost and found), what the node had
+        heard by its paths is in doubt, even if the address is the same as before.
+        """
+        since = ticks_diff(now, self._refresh_at)
+        serial = self._serial_of()
+        changed = serial != self._serial
+        if since < (_SETTLE_MS if changed else _REFRESH_MS):
+            return _SETTLE_MS - since if changed else _REFRESH_MS
+        self._serial = serial
+        self._refresh_at = now
+        self._refresh()
+        if changed:
+            self.node.network_changed_below(now)
+        return _REFRESH_MS
 
     def _drain(self, now):
         """Hand waiting datagrams to the node; True when some may be left."""

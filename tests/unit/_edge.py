@@ -161,9 +161,13 @@ class FakeNode:
         self.closed = 0
         self.wait = 700
         self.fail = None
+        self.changed_below = 0
 
     def set_local_addresses(self, addresses):
         self.local = addresses
+
+    def network_changed_below(self, now):
+        self.changed_below += 1
 
     def process_wire_packet(self, now, local_socket, remote, packet):
         if self.fail:

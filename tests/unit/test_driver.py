@@ -104,6 +104,63 @@ def test_interfaces_that_come_and_go_are_followed():
     assert len(hal.open) == 1
 
 
+class Told(Hal):
+    """A host that says when its interfaces change, as boards do."""
+
+    def __init__(self):
+        super().__init__()
+        self.serial = 7
+
+    def interfaces_serial(self):
+        return self.serial
+
+
+def follow(driver, ms):
+    """What a step makes of a change, `ms` after the last look at the interfaces."""
+    now = ticks_ms()
+    driver._refresh_at = ticks_add(now, -ms)
+    return driver._follow(now)
+
+
+def test_a_change_that_is_told_of_is_followed_at_once_and_in_one_go():
+    driver, hal, node = make(Told())
+    hal.ifaces = [("st1", V6, 64)]
+    assert follow(driver, 600) == 30000
+    assert bound(hal) == [(PRIVATE, 9993)]  # nobody said so
+    hal.serial += 1
+    assert follow(driver, 100) == 400  # others will follow in a moment
+    assert bound(hal) == [(PRIVATE, 9993)]
+    hal.serial += 1
+    follow(driver, 501)
+    assert bound(hal) == [(V6, 9993)]
+    assert node.changed_below == 1
+    follow(driver, 501)
+    assert node.changed_below == 1
+
+
+def test_an_address_lost_and_found_again_keeps_its_wire_and_asks_all_again():
+    driver, hal, node = make(Told())
+    before = dict(hal.open)
+    hal.ifaces = []
+    hal.serial += 1
+    follow(driver, 501)
+    hal.ifaces = [("st1", PRIVATE, 24)]
+    hal.serial += 1
+    follow(driver, 501)
+    assert hal.open == before
+    assert node.changed_below == 2
+
+
+def test_without_word_of_changes_interfaces_are_looked_at_every_half_minute():
+    driver, hal, node = make()
+    hal.ifaces = [("eth1", V6, 64)]
+    assert follow(driver, 29999) == 30000
+    assert bound(hal) == [(PRIVATE, 9993)]
+    follow(driver, 30000)
+    assert bound(hal) == [(V6, 9993)]
+    assert node.changed_below == 0  # the node sees itself that its addresses are others
+
+
 def test_datagrams_reach_the_node_with_their_source():
     driver, hal, node = make()
     h = handle(hal, PRIVATE)

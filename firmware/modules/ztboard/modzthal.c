@@ -152,13 +152,19 @@ static mp_obj_t interfaces(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(interfaces_obj, interfaces);
 
+static int enter_drops(void *arg) {
+    memcpy(arg, &zt_hal_drops, sizeof(zt_hal_drops));
+    return 0;
+}
+
 // wire_drops(): what was lost on the wires, by cause.
 static mp_obj_t wire_drops(void) {
     static const char *const names[] = {
         "rx_full", "rx_budget", "rx_memory", "tx_slot", "tx_loop", "tx_route", "tx_stack",
     };
-    const uint32_t *values = (const uint32_t *)&zt_hal_drops;
-    MP_STATIC_ASSERT(sizeof(zt_hal_drops) == sizeof(names) / sizeof(names[0]) * sizeof(uint32_t));
+    uint32_t values[MP_ARRAY_SIZE(names)];
+    MP_STATIC_ASSERT(sizeof(zt_hal_drops) == sizeof(values));
+    zt_port_enter(enter_drops, values);
     mp_obj_t dict = mp_obj_new_dict(0);
     for (size_t i = 0; i < MP_ARRAY_SIZE(names); i++) {
         mp_obj_dict_store(dict, mp_obj_new_str_from_cstr(names[i]), mp_obj_new_int_from_uint(values[i]));
@@ -166,6 +172,12 @@ static mp_obj_t wire_drops(void) {
     return dict;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(wire_drops_obj, wire_drops);
+
+// interfaces_serial(): changes when interfaces() may have.
+static mp_obj_t interfaces_serial(void) {
+    return MP_OBJ_NEW_SMALL_INT(zt_wire_serial() & 0x3fffffff);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(interfaces_serial_obj, interfaces_serial);
 
 static mp_obj_t random_bytes(mp_obj_t n_in) {
     mp_int_t n = mp_obj_get_int(n_in);
@@ -218,6 +230,7 @@ static MP_DEFINE_CONST_DICT(guard_dict, guard_table);
 static MP_DEFINE_CONST_OBJ_TYPE(guard_type, MP_QSTR_Guard, MP_TYPE_FLAG_NONE, locals_dict, &guard_dict);
 
 static mp_obj_t module_init(void) {
+    zt_port_begin();
     hal_init();
     guard_t *guard = mp_obj_malloc_with_finaliser(guard_t, &guard_type);
     MP_STATE_VM(zt_hal_guard) = MP_OBJ_FROM_PTR(guard);
@@ -239,6 +252,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_wire_send), MP_ROM_PTR(&wire_send_obj) },
     { MP_ROM_QSTR(MP_QSTR_wire_drops), MP_ROM_PTR(&wire_drops_obj) },
     { MP_ROM_QSTR(MP_QSTR_interfaces), MP_ROM_PTR(&interfaces_obj) },
+    { MP_ROM_QSTR(MP_QSTR_interfaces_serial), MP_ROM_PTR(&interfaces_serial_obj) },
     { MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&zt_wait_obj) },
     { MP_ROM_QSTR(MP_QSTR_kick), MP_ROM_PTR(&zt_kick_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_pump), MP_ROM_PTR(&zt_set_pump_obj) },

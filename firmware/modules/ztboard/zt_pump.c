@@ -103,12 +103,14 @@ static mp_obj_t set_pump(mp_obj_t f) {
     MP_STATE_VM(zt_pump) = f == mp_const_none ? MP_OBJ_NULL : f;
     forced = true;
     complained = false;
+    zt_port_kick();
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_1(zt_set_pump_obj, set_pump);
 
 static mp_obj_t kick(void) {
     forced = kicked = true;
+    zt_port_kick();
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_0(zt_kick_obj, kick);

@@ -217,7 +217,7 @@ static MP_DEFINE_CONST_FUN_OBJ_0(expire_obj, expire);
 // see an event before what follows.
 static mp_obj_t drain(void) {
     need();
-    return mp_obj_new_bool(zt_port_drain());
+    return mp_obj_new_bool(zt_run_drain());
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(drain_obj, drain);
 

@@ -277,6 +277,15 @@ void zt_run_expire(void) {
 
 // ---- what comes back
 
+static int drain(void *arg) {
+    (void)arg;
+    return zt_port_drain();
+}
+
+bool zt_run_drain(void) {
+    return zt_port_enter(drain, NULL) != 0;
+}
+
 static int event(void *arg) {
     const call_t *c = arg;
     int got = zt_plane_event_get(zt_plane, c->out, c->out2, ZT_PLANE_PACKET_MAX);

@@ -39,6 +39,8 @@ int zt_run_group_del(int network, const uint8_t group[10]);
 void zt_run_flush(unsigned kinds, int network);
 void zt_run_expire(void);
 
+// zt_port_drain().
+bool zt_run_drain(void);
 // The oldest event: true with *event and its bytes in buf, which has ZT_PLANE_PACKET_MAX.
 bool zt_run_event(zt_plane_event_t *event, uint8_t *buf);
 void zt_run_counters(uint32_t out[ZT_PLANE_COUNTERS], zt_io_counters_t *io);

@@ -74,6 +74,10 @@ uint32_t zt_port_ms(void) {
     return sys_now();
 }
 
+void zt_port_begin(void) {
+    // The board began before the interpreter did.
+}
+
 void zt_port_kick(void) {
     // zt_board_poll looks after each turn of the card.
 }

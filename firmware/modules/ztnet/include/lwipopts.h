@@ -63,6 +63,7 @@ void zt_netif_free(void *p);
 #define LWIP_NETIF_LOOPBACK 1
 #define LWIP_LOOPBACK_MAX_PBUFS ZT_EITHER(64, 16)
 #define LWIP_NETIF_HOSTNAME 0
+#define LWIP_NETIF_EXT_STATUS_CALLBACK ZT_EITHER(0, 1) // the wires follow the board's addresses
 #define LWIP_NETIF_TX_SINGLE_PBUF 0
 
 // ---- IPv4 and IPv6 ----
