@@ -148,6 +148,15 @@ class RawRepl:
                 if time.monotonic() > end:
                     raise
 
+    def enter_idle(self, timeout=60):
+        """Enter the raw mode when boot.py and main.py have ended, without interrupting them; what
+        they said meanwhile."""
+        self.port.write(b"\r")
+        said = self._until(b">>> ", timeout)
+        self.port.write(b"\x01")
+        self._until(b"raw REPL; CTRL-B to exit\r\n>", 5)
+        return said.decode("utf-8", "replace").replace("\r\n", "\n")
+
     def leave(self):
         """Back to the prompt that people use."""
         self.port.write(b"\x02")

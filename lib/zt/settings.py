@@ -9,7 +9,9 @@ import os
 from . import log, osutil
 from ._compat import const, hexs, unhex
 
-FOLDER = "/zt"  # of a board without NVS
+# Of a board without NVS. Not "/zt": MicroPython looks in the current folder first and takes any
+# folder for a package, so that one would hide the frozen package zt.
+FOLDER = "/.zt"
 SPACE = "zt"  # the namespace in NVS
 NAMES = (
     "identity.secret",
@@ -217,7 +219,7 @@ class NVS(_Settings):
 
 
 def default():
-    """The settings of this machine: NVS on an ESP32, files of the user on a desktop, else /zt."""
+    """The settings of this machine: NVS on an ESP32, files of the user on a desktop, else /.zt."""
     if hasattr(os, "getenv"):
         from . import hal
 

@@ -1,0 +1,140 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# An emulated board on a lab's switch (tests/interop/lab.py): its cable is a TAP device on the
+# bridge, so there is neither NAT nor loopback between it and the others. Knows how a board is
+# provisioned over the raw REPL; what it then does is the tests' business.
+
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(TOP, "tools"), os.path.join(TOP, "tests", "interop")]
+
+import client  # noqa: E402
+import lab  # noqa: E402
+import qemu_board  # noqa: E402
+
+BOARD_IP = "10.77.0.99"
+
+BOOT = """
+import network
+lan = network.LAN()
+lan.ifconfig((%r, "255.255.255.0", "0.0.0.0", "0.0.0.0"))
+lan.active(True)
+"""
+
+# What an owner's program begins with; `nic` stays for what tests run at the prompt.
+MAIN = """
+import zt
+nic = zt.NIC()
+nic.active(True)
+"""
+
+
+def missing():
+    """Why no board can be emulated on a lab here, or None."""
+    why = lab.missing()
+    if why:
+        return why
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "no /dev/net/tun"
+    done = subprocess.run(["make", "-s", "-C", TOP, "qemu-firmware"], capture_output=True, text=True)
+    if done.returncode:
+        return "the firmware of the emulated board: " + done.stderr.strip()[-1500:]
+    return None
+
+
+class Board:
+    """A board with a flash of its own on the switch of `net`; off until start()."""
+
+    def __init__(self, net, folder, name="board", ip=BOARD_IP):
+        self.net = net
+        self.disk = str(folder / (name + ".img"))
+        self.name = name
+        self.ip = ip
+        self.machine = None
+        self.repl = None
+        self.said = []
+        self._log = str(folder / (name + ".log"))
+        qemu_board.make_disk(self.disk)
+        net.ip("tuntap", "add", "dev", "tap" + name, "mode", "tap")
+        net.ip("link", "set", "tap" + name, "master", "br0", "up")
+
+    def start(self, append="", icount=False):
+        """Power on."""
+        with open(self._log, "ab") as log:
+            self.machine = qemu_board.Board(
+                disk=self.disk,
+                netdev=qemu_board.tap_network("tap" + self.name),
+                append=append,
+                icount=icount,
+                namespace=self.net.enter,
+                log=log,
+            )
+        self.net.children.append(self.machine.process)
+
+    def prompt(self):
+        """Wait for the end of main.py; from then on run() and eval() work, and the node goes on."""
+        self.repl = self.machine.connect(lambda data: self.said.append(data))
+        return self.repl.enter_idle()
+
+    def stop(self):
+        """Pull the plug."""
+        if self.machine is not None:
+            self.machine.stop()
+            self.machine = None
+            self.repl = None
+
+    def run(self, program, timeout=60):
+        return self.repl.run(program, timeout)
+
+    def eval(self, expression, timeout=60):
+        return self.repl.eval(expression, timeout)
+
+    def json(self, expression, timeout=60):
+        return json.loads(self.run("import json\nprint(json.dumps(%s))" % expression, timeout))
+
+    def provision(self, home, planet, nwid=None):
+        """Make an identity on the host and give it with the planet to the board, once."""
+        done = subprocess.run(
+            [client.ZT, "id", "new", "--out", str(home)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        self.start()
+        self.prompt()
+        self.run("import os\nos.mkdir('/.zt')")
+        for name in ("identity.secret", "identity.public"):
+            with open(os.path.join(str(home), name), "rb") as f:
+                self.repl.put("/.zt/" + name, f.read())
+        with open(str(planet), "rb") as f:
+            self.repl.put("/.zt/planet", f.read())
+        if nwid:
+            self.repl.put("/.zt/networks", (nwid + "\n").encode())
+        self.repl.put("/boot.py", (BOOT % self.ip).encode())
+        self.repl.put("/main.py", MAIN.encode())
+        self.stop()
+
+    # What tests ask of a board whose main.py has run.
+
+    def wait(self, condition, seconds, what=None):
+        """Let the board run until `condition` (an expression over nic, time...) holds there; the
+        ms that took by its own clock."""
+        out = self.run(
+            "import time\n"
+            "_t = time.ticks_ms()\n"
+            "while not (%s) and time.ticks_diff(time.ticks_ms(), _t) < %d:\n"
+            "    time.sleep_ms(5)\n"
+            "print(int(bool(%s)), time.ticks_diff(time.ticks_ms(), _t))"
+            % (condition, seconds * 1000, condition),
+            seconds * 4 + 30,
+        )
+        good, ms = [int(x) for x in out.split()[-2:]]
+        assert good, "%s: not within %d s of the board's time: %s" % (
+            what or condition,
+            seconds,
+            self.run("print(nic.status(), nic.node.networks())"),
+        )
+        return ms
