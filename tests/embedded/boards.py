@@ -41,7 +41,8 @@ def missing():
         return why
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "no /dev/net/tun"
-    done = subprocess.run(["make", "-s", "-C", TOP, "qemu-firmware"], capture_output=True, text=True)
+    made = ["make", "-s", "-C", TOP, "qemu-firmware"]
+    done = subprocess.run(made, capture_output=True, text=True)
     if done.returncode:
         return "the firmware of the emulated board: " + done.stderr.strip()[-1500:]
     return None
@@ -77,7 +78,8 @@ class Board:
         self.net.children.append(self.machine.process)
 
     def prompt(self):
-        """Wait for the end of main.py; from then on run() and eval() work, and the node goes on."""
+        """Wait for the end of main.py: from then on run() and eval() work, and the node goes on.
+        What it said meanwhile."""
         self.repl = self.machine.connect(lambda data: self.said.append(data))
         return self.repl.enter_idle()
 

@@ -15,7 +15,8 @@ AFLAGS += -misa-spec=2.2
 
 CFLAGS += -DQEMU_SOC_VIRT -DMICROPY_HW_MCU_NAME='"$(RV32_ARCH)"'
 CFLAGS += -I$(BOARD_DIR) -DMP_CONFIGFILE='<zt_mpconfig.h>'
-QSTR_GLOBAL_DEPENDENCIES += $(BOARD_DIR)/zt_mpconfig.h
+# Headers with names in them: a change makes the names be collected anew.
+QSTR_GLOBAL_DEPENDENCIES += $(BOARD_DIR)/zt_mpconfig.h $(ZT_TOP)/firmware/modules/ztnet/zt_nic_py.h
 LDSCRIPT = $(BOARD_DIR)/zt_ram.ld
 SRC_BOARD_O += shared/runtime/gchelper_native.o shared/runtime/gchelper_rv32i.o
 MPY_CROSS_FLAGS += -march=rv32imc
@@ -23,7 +24,7 @@ MPY_CROSS_FLAGS += -march=rv32imc
 SRC_C += $(wildcard $(BOARD_DIR)/*.c) shared/timeutils/timeutils.c
 
 # Of the 400 KB. The rest is for the stack, lwIP, the rings of the network card, and the C heap.
-MICROPY_HEAP_SIZE ?= 212992
+MICROPY_HEAP_SIZE ?= 253952
 MICROPY_VFS_LFS2 = 1
 
 FROZEN_MANIFEST ?= $(BOARD_DIR)/$(if $(ZT_PLAIN),manifest_plain.py,manifest.py)
@@ -36,4 +37,5 @@ CFLAGS += -DZT_HAL_BUDGET='(1024 * 1024)' -DZT_HAL_BUDGET_MS=20
 
 # Upstream's main program and console, with the calls that a board answers otherwise (zt_board.h).
 $(BUILD)/main.o: CFLAGS += -Dpyexec_friendly_repl=zt_board_friendly_repl -Dpyexec_raw_repl=zt_board_raw_repl
+$(BUILD)/main.o: $(BOARD_DIR)/mpconfigboard.mk
 $(BUILD)/mphalport.o: CFLAGS += -Duart_rx_chr=zt_board_rx_chr
