@@ -1,0 +1,84 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+//
+// What an Xtensa compiler calls for 64-bit numbers, which other compilers bring along. __muldi3 only because
+// no core of the emulator has the instruction for the upper half of a product, which an ESP32 has.
+
+#include <stdint.h>
+
+uint64_t __muldi3(uint64_t a, uint64_t b);
+uint64_t __ashldi3(uint64_t v, int n);
+uint64_t __lshrdi3(uint64_t v, int n);
+int64_t __ashrdi3(int64_t v, int n);
+uint64_t __udivdi3(uint64_t n, uint64_t d);
+uint64_t __umoddi3(uint64_t n, uint64_t d);
+
+uint64_t __muldi3(uint64_t a, uint64_t b) {
+    const uint32_t al = (uint32_t)a, ah = (uint32_t)(a >> 32), bl = (uint32_t)b, bh = (uint32_t)(b >> 32);
+    const uint32_t a0 = al & 0xffff, a1 = al >> 16, b0 = bl & 0xffff, b1 = bl >> 16;
+    const uint32_t p00 = a0 * b0, p01 = a0 * b1, p10 = a1 * b0, p11 = a1 * b1;
+    const uint32_t mid = (p00 >> 16) + (p01 & 0xffff) + (p10 & 0xffff);
+    const uint32_t low = mid << 16 | (p00 & 0xffff);
+    const uint32_t high = p11 + (p01 >> 16) + (p10 >> 16) + (mid >> 16) + al * bh + ah * bl;
+    return (uint64_t)high << 32 | low;
+}
+
+uint64_t __ashldi3(uint64_t v, int n) {
+    uint32_t low = (uint32_t)v, high = (uint32_t)(v >> 32);
+    if (n >= 32) {
+        high = low << (n - 32);
+        low = 0;
+    } else if (n) {
+        high = high << n | low >> (32 - n);
+        low <<= n;
+    }
+    return (uint64_t)high << 32 | low;
+}
+
+uint64_t __lshrdi3(uint64_t v, int n) {
+    uint32_t low = (uint32_t)v, high = (uint32_t)(v >> 32);
+    if (n >= 32) {
+        low = high >> (n - 32);
+        high = 0;
+    } else if (n) {
+        low = low >> n | high << (32 - n);
+        high >>= n;
+    }
+    return (uint64_t)high << 32 | low;
+}
+
+int64_t __ashrdi3(int64_t v, int n) {
+    uint32_t low = (uint32_t)v;
+    int32_t high = (int32_t)(v >> 32);
+    if (n >= 32) {
+        low = (uint32_t)(high >> (n - 32));
+        high >>= 31;
+    } else if (n) {
+        low = low >> n | (uint32_t)high << (32 - n);
+        high >>= n;
+    }
+    return (int64_t)((uint64_t)(uint32_t)high << 32 | low);
+}
+
+static uint64_t divide(uint64_t n, uint64_t d, uint64_t *rest) {
+    uint64_t quotient = 0, r = 0;
+    for (int i = 63; i >= 0; i--) {
+        r = r << 1 | (n >> i & 1);
+        if (r >= d) {
+            r -= d;
+            quotient |= 1ULL << i;
+        }
+    }
+    *rest = r;
+    return quotient;
+}
+
+uint64_t __udivdi3(uint64_t n, uint64_t d) {
+    uint64_t rest;
+    return divide(n, d, &rest);
+}
+
+uint64_t __umoddi3(uint64_t n, uint64_t d) {
+    uint64_t rest;
+    divide(n, d, &rest);
+    return rest;
+}

@@ -1,0 +1,366 @@
+#!/usr/bin/env python3
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# make core-targets: the core on every kind of machine it is meant for. Compiles firmware/core without a
+# warning for each, runs the known answers of tools/core_cases.py and the inputs of the data plane's
+# and the rules' fuzzers there (as a process of Linux without a C library, in QEMU), compares with
+# this machine's results, and prints the bytes of each file. Writes build/core-targets.json; a
+# target whose tools are missing is skipped, and that is printed.
+#
+# usage: core_targets.py [--record]
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CORE = os.path.join(TOP, "firmware", "core")
+TESTS = os.path.join(TOP, "tests", "core")
+FUZZ = os.path.join(TOP, "tests", "fuzz")
+BARE = os.path.join(TESTS, "bare")
+RECORDED = os.path.join(TOP, "tests", "embedded", "core_sizes.json")
+LLVM = os.path.join(TOP, "build", "llvm")  # where toolchain.sh unpacks what the system does not have
+
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"]
+LEVEL = "-Os"
+INPUTS = 640  # of each replay, more or less
+REPLAYS = (
+    ("plane_rx", "plane_replay.c"),
+    ("plane_tx", "plane_replay.c"),
+    ("reassembly", "plane_replay.c"),
+    ("rules", "rules_replay.c"),
+)
+
+
+class Missing(Exception):
+    """Debian packages whose tools are not here."""
+
+
+def run(command, **more):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **more)
+    if done.returncode:
+        said = (done.stdout + done.stderr)[-4000:]
+        raise SystemExit("core-targets: %s\n%s" % (" ".join(command), said))
+    return done.stdout
+
+
+def found(name, package):
+    path = shutil.which(name)
+    if not path:
+        raise Missing(package)
+    return path
+
+
+def sources():
+    with open(os.path.join(CORE, "sources.mk")) as f:
+        return [x.split()[-1] for x in f if x.startswith("CORE_SRC")]
+
+
+def size_of(tool, path):
+    """Bytes of code and constants in an object file."""
+    text, data = run([tool, path]).splitlines()[1].split()[:2]
+    return int(text) + int(data)
+
+
+class Gcc:
+    """A machine that GCC compiles for."""
+
+    def __init__(self, name, prefix, packages, qemu=(), flags=()):
+        self.name, self.prefix, self.flags = name, prefix, list(flags)
+        self.packages = packages
+        self.emulator = list(qemu)
+
+    def prepare(self):
+        self.cc = found(self.prefix + "gcc", self.packages)
+        self.size = found(self.prefix + "size", self.packages)
+        if self.emulator:
+            self.emulator[0] = found(os.path.basename(self.emulator[0]), "qemu-user")
+
+    def compiler(self):
+        return run([self.cc, "--version"]).splitlines()[0]
+
+    def compile(self, source, out, flags, to_run=True):
+        include = ["-I", os.path.join(BARE, "include"), "-I", CORE, "-I", TESTS]
+        run([self.cc, LEVEL, *self.flags, *flags, *include, "-c", "-o", out, source])
+
+    def runtime(self, folder):
+        return [os.path.join(BARE, "bare.c")]
+
+    def link(self, objects, out):
+        flags = ["-nostdlib", "-static", "-Wl,--build-id=none"]
+        run([self.cc, *self.flags, *flags, "-o", out, *objects, "-lgcc"])
+
+
+class Xtensa:
+    """The windowed calls of an ESP32 and ESP32-S3, by LLVM's back end: the compiler makes bitcode, llc
+    assembly, the assembler an object. Straight to an object, literals end up where they cannot be
+    loaded from."""
+
+    name = "xtensa"
+    flags = ["-mcpu=esp32"]
+    emulator = ["qemu-xtensa", "-cpu", "de233_fpu"]
+
+    def prepare(self):
+        self.emulator[0] = found("qemu-xtensa", "qemu-user")
+        self.ld = found("xtensa-lx106-elf-ld", "binutils-xtensa-lx106")
+        self.size = found("xtensa-lx106-elf-size", "binutils-xtensa-lx106")
+        self.llvm = llvm()
+
+    def compiler(self):
+        return run([self.llvm["clang"], "--version"]).splitlines()[0]
+
+    def compile(self, source, out, flags, to_run=True):
+        if source.endswith(".S"):
+            self.assemble(source, out)
+            return
+        include = ["-nostdlibinc", "-isystem", os.path.join(BARE, "include"), "-I", CORE, "-I", TESTS]
+        front = ["--target=xtensa", LEVEL, "-Wno-override-module", *flags, *include, "-emit-llvm"]
+        run([self.llvm["clang"], *front, "-c", "-o", out + ".bc", source])
+        # No core of the emulator has the instruction for a product's upper half; an ESP32 has.
+        less = ["-mattr=-mul32high"] if to_run else []
+        back = ["-mtriple=xtensa", "-mcpu=esp32", "-O2", "-filetype=asm", *less]
+        run([self.llvm["llc"], *back, "-o", out + ".s", out + ".bc"])
+        self.assemble(out + ".s", out)
+
+    def assemble(self, source, out):
+        options = ["--arch=xtensa", "-mcpu=esp32", "-filetype=obj"]
+        run([self.llvm["llvm-mc"], *options, "-o", out, source])
+
+    def runtime(self, folder):
+        return [os.path.join(BARE, x) for x in ("start_xtensa.S", "bare.c", "int64_xtensa.c")]
+
+    def link(self, objects, out):
+        # The linker is that of another Xtensa, which is all the same to it.
+        script = ["--no-relax", "-z", "noexecstack", "-T", os.path.join(BARE, "xtensa.ld")]
+        run([self.ld, *script, "-o", out, *objects])
+
+
+def llvm():
+    """Paths of an LLVM of one version that knows Xtensa: the system's, or that of toolchain.sh."""
+    names = ("clang", "llc", "llvm-mc")
+    for version in range(29, 21, -1):
+        here = {x: shutil.which("%s-%d" % (x, version)) for x in names}
+        if not all(here.values()):
+            here = {x: os.path.join(LLVM, "%s-%d" % (x, version)) for x in names}
+        if not all(os.path.exists(x) for x in here.values()):
+            continue
+        if "xtensa" in run([here["llc"], "--version"]):
+            return here
+    raise Missing("clang-22 llvm-22")
+
+
+RV32 = "rv32,a=false,f=false,d=false"  # and that is an ESP32-C3
+
+
+def targets():
+    cross = "gcc-%s"
+    return [
+        Gcc("x86-64", "x86_64-linux-gnu-" if shutil.which("x86_64-linux-gnu-gcc") else "", "gcc"),
+        Gcc(
+            "rv32imc",
+            "riscv64-unknown-elf-",
+            cross % "riscv64-unknown-elf",
+            ("qemu-riscv32", "-cpu", RV32),
+            ("-march=rv32imc", "-mabi=ilp32"),
+        ),
+        Xtensa(),
+        Gcc("aarch64", "aarch64-linux-gnu-", cross % "aarch64-linux-gnu", ("qemu-aarch64",)),
+        Gcc("armv7", "arm-linux-gnueabihf-", cross % "arm-linux-gnueabihf", ("qemu-arm",)),
+        # Big end first, 32 bits.
+        Gcc("powerpc", "powerpc-linux-gnu-", cross % "powerpc-linux-gnu", ("qemu-ppc",)),
+    ]
+
+
+# ---- what is run ----
+
+
+def make_cases(folder):
+    """The file of known answers, made with the library of this machine."""
+    path = os.path.join(folder, "cases.bin")
+    run(["make", "-s", "-C", CORE, "BUILD=" + folder])
+    env = dict(os.environ, ZT_CORE_LIB=os.path.join(folder, "libztcore.so"))
+    run([sys.executable, os.path.join(TOP, "tools", "core_cases.py"), path], env=env)
+    return path
+
+
+def make_inputs(folder):
+    """Inputs of each replay: the fuzzers' seeds, and each with a few bytes changed."""
+    seeds = os.path.join(folder, "seeds")
+    for script in ("seeds_plane.py", "seeds_rules.py"):
+        run([sys.executable, os.path.join(FUZZ, script), seeds])
+    inputs = {}
+    for name, _ in REPLAYS:
+        here = os.path.join(seeds, name)
+        inputs[name] = []
+        names = sorted(os.listdir(here))
+        names = names[:: max(1, len(names) * 2 // INPUTS)]
+        for seed in names:
+            with open(os.path.join(here, seed), "rb") as f:
+                original = f.read()
+            r = random.Random(seed)
+            for i in range(max(2, INPUTS // len(names))):  # the first as it is
+                mutant = bytearray(original)
+                for _ in range(min(i, 3)):
+                    mutant[r.randrange(len(mutant))] = r.randrange(256)
+                inputs[name].append("%s.%d" % (seed, i))
+                with open(os.path.join(here, inputs[name][-1]), "wb") as f:
+                    f.write(mutant)
+    return inputs
+
+
+class Work:
+    """A folder with the known answers and the inputs; a target after the other is tried in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        if os.path.exists(folder):
+            shutil.rmtree(folder)
+        os.makedirs(folder)
+        self.cases = make_cases(folder)
+        self.inputs = make_inputs(folder)
+
+    def one(self, target):
+        """What is to be said of a target; SystemExit if anything is wrong there. Missing if it cannot be
+        tried."""
+        target.prepare()
+        folder = os.path.join(self.folder, target.name)
+        os.makedirs(folder)
+        objects, sizes = [], {}
+        for name in sources():
+            source = os.path.join(CORE, name)
+            stated = os.path.join(folder, name.replace("/", "_") + ".o")
+            target.compile(source, stated, ["-std=c99", *WARNINGS], to_run=False)
+            sizes[name] = size_of(target.size, stated)
+            objects.append(stated)
+            if isinstance(target, Xtensa):
+                objects[-1] = stated[:-2] + ".run.o"
+                target.compile(source, objects[-1], ["-std=c99", *WARNINGS])
+        loose = ["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-fno-builtin"]
+        for source in target.runtime(folder):
+            objects.append(os.path.join(folder, os.path.basename(source) + ".o"))
+            target.compile(source, objects[-1], loose)
+        program = os.path.join(folder, "vectors")
+        target.compile(os.path.join(TESTS, "vectors.c"), program + ".o", loose)
+        target.link(objects + [program + ".o"], program)
+        results = {
+            "compiler": target.compiler(),
+            "flags": [LEVEL] + target.flags,
+            "sizes": sizes,
+            "total": sum(sizes.values()),
+            "cases": self.known_answers(target, program),
+            "replays": {},
+        }
+        for name, source in REPLAYS:
+            program = os.path.join(folder, name)
+            what = ["-w", '-DTARGET="../fuzz/fuzz_%s.c"' % name]  # its warnings are its own
+            target.compile(os.path.join(TESTS, source), program + ".o", loose + what)
+            target.link(objects + [program + ".o"], program)
+            results["replays"][name] = self.replay(target, program, name)
+        return results
+
+    def known_answers(self, target, program):
+        """How many cases came out right; SystemExit if one did not."""
+        command = target.emulator + [program, self.cases]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        right = 0
+        wrong = []
+        for line in done.stdout.splitlines():
+            name, good, bad = line.split()
+            right += int(good)
+            if int(bad) or not int(good):
+                wrong.append(line)
+        if wrong or done.returncode or not right:
+            said = "\n".join(wrong) + done.stderr
+            raise SystemExit(
+                "core-targets: %s: wrong answers (%d)\n%s" % (target.name, done.returncode, said)
+            )
+        return right
+
+    def replay(self, target, program, name):
+        here = os.path.join(self.folder, "seeds", name)
+        out = run(target.emulator + [program, *self.inputs[name]], cwd=here).split()
+        if out[0] != str(len(self.inputs[name])):
+            raise SystemExit("core-targets: %s: %s: %s" % (target.name, name, out))
+        return out
+
+
+def measure(folder, only=None):
+    """({target: results}, {target: packages it needs})."""
+    work = Work(folder)
+    results, skipped = {}, {}
+
+    def attempt(target):
+        try:
+            return work.one(target)
+        except Missing as e:
+            return e
+
+    chosen = [t for t in targets() if only is None or t.name in only]
+    with ThreadPoolExecutor(2) as pool:
+        for target, got in zip(chosen, pool.map(attempt, chosen)):
+            if isinstance(got, Missing):
+                skipped[target.name] = str(got)
+            else:
+                results[target.name] = got
+    compare(results)
+    return results, skipped
+
+
+def compare(results):
+    """SystemExit unless every machine did the same."""
+    names = sorted(results)
+    for name in names[1:]:
+        for what in ("cases", "replays"):
+            if results[name][what] != results[names[0]][what]:
+                raise SystemExit(
+                    "core-targets: %s: %s has %s, %s has %s"
+                    % (what, name, results[name][what], names[0], results[names[0]][what])
+                )
+
+
+def show(results, skipped):
+    names = list(results)
+    print("bytes of code and constants, %s" % LEVEL)
+    print(" ".join(["%-28s" % "file"] + ["%9s" % x for x in names]))
+    for source in sources():
+        row = ["%9d" % results[x]["sizes"][source] for x in names]
+        print(" ".join(["%-28s" % source] + row))
+    print(" ".join(["%-28s" % "total"] + ["%9d" % results[x]["total"] for x in names]))
+    for name in names:
+        r = results[name]
+        inputs = sum(int(x[0]) for x in r["replays"].values())
+        print(
+            "%s: %d known answers right, %d inputs replayed alike; %s"
+            % (name, r["cases"], inputs, r["compiler"])
+        )
+    for name in skipped:
+        print("%s: SKIPPED, needs the Debian packages: %s" % (name, skipped[name]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--record", action="store_true", help="make these the expected sizes")
+    args = parser.parse_args()
+    results, skipped = measure(os.path.join(TOP, "build", "core-targets"))
+    show(results, skipped)
+    with open(os.path.join(TOP, "build", "core-targets.json"), "w") as f:
+        json.dump({"targets": results, "skipped": skipped}, f, indent=1)
+    print("written to build/core-targets.json")
+    if args.record:
+        if skipped:
+            raise SystemExit("core-targets: not recorded, some targets were skipped")
+        keep = ("compiler", "flags", "sizes", "total")
+        table = {name: {k: r[k] for k in keep} for name, r in results.items()}
+        with open(RECORDED, "w") as f:
+            json.dump(table, f, indent=1, sort_keys=True)
+            f.write("\n")
+        print("recorded in " + os.path.relpath(RECORDED, TOP))
+
+
+if __name__ == "__main__":
+    main()
