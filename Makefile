@@ -12,7 +12,7 @@ MPY := $(abspath $(or $(MICROPY_DIR),$(B)/src/micropython))
 LWIP := $(abspath $(or $(LWIP_DIR),$(B)/src/lwip))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build unix core qemu qemu-firmware qemu-plain run test test-embedded bench bench-embedded lint clean
+.PHONY: help setup build unix core qemu qemu-firmware qemu-plain run test test-embedded bench bench-embedded core-targets lint clean
 
 help:
 	@echo 'make run                 show the product: two nodes, a private network, a page over it'
@@ -23,6 +23,7 @@ help:
 	@echo 'make test-embedded       only the tests of boards'
 	@echo 'make bench               measure, beside other software'
 	@echo 'make bench-embedded      count instructions and bytes of the core on an emulated RV32'
+	@echo 'make core-targets        compile, try and weigh the core for six instruction sets'
 	@echo 'make lint                check the style of Python, C and shell'
 	@echo 'make setup               fetch tools, sources and Python packages only'
 	@echo 'make clean               remove what was built; the fetched sources stay'
@@ -70,6 +71,10 @@ bench: build
 
 bench-embedded: setup
 	@$(PYTHON) tools/bench_embedded.py
+
+core-targets: setup
+	@tools/toolchain.sh targets
+	@$(PYTHON) tools/core_targets.py
 
 lint: setup
 	@tools/lint.sh

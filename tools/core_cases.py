@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Writes the known answers of the crypto core as tests/core/vectors.c reads them: every call that the
-# checks of tests/vectors and the tests of tests/unit/test_crypto.py (RFC 7748, 8032, 8439, FIPS 180-4
-# among them) make, with what came back, after those checks have found it right. ZT_CORE_LIB
-# names the library that answers; it must be of the same sources.
+# Writes the known answers of the crypto core as tests/core/vectors.c reads them: every call the
+# checks of tests/vectors and the tests of tests/unit/test_crypto.py (RFC 7748, 8032, 8439, FIPS
+# 180-4 among them) make, with what came back, after those checks have found it right.
+# ZT_CORE_LIB names the library that answers; it must be of the same sources.
 #
 # usage: core_cases.py FILE
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# make core-targets: the core on every kind of machine it is meant for. Compiles firmware/core without a
-# warning for each, runs the known answers of tools/core_cases.py and the inputs of the data plane's
-# and the rules' fuzzers there (as a process of Linux without a C library, in QEMU), compares with
-# this machine's results, and prints the bytes of each file. Writes build/core-targets.json; a
-# target whose tools are missing is skipped, and that is printed.
+# make core-targets: the core on every kind of machine it is meant for. Compiles firmware/core
+# without a warning for each, runs the known answers of tools/core_cases.py and the inputs of the
+# fuzzers of data plane and rules there (as a process of Linux without a C library, in QEMU),
+# compares with this machine's results, and prints the bytes of each file. Writes
+# build/core-targets.json; a target whose tools are missing is skipped, and that is printed.
 #
 # usage: core_targets.py [--record]
 
@@ -24,7 +24,7 @@ TESTS = os.path.join(TOP, "tests", "core")
 FUZZ = os.path.join(TOP, "tests", "fuzz")
 BARE = os.path.join(TESTS, "bare")
 RECORDED = os.path.join(TOP, "tests", "embedded", "core_sizes.json")
-LLVM = os.path.join(TOP, "build", "llvm")  # where toolchain.sh unpacks what the system does not have
+LLVM = os.path.join(TOP, "build", "llvm")  # of toolchain.sh, if the system has none
 
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"]
 LEVEL = "-Os"
@@ -97,9 +97,9 @@ class Gcc:
 
 
 class Xtensa:
-    """The windowed calls of an ESP32 and ESP32-S3, by LLVM's back end: the compiler makes bitcode, llc
-    assembly, the assembler an object. Straight to an object, literals end up where they cannot be
-    loaded from."""
+    """The windowed calls of an ESP32 and ESP32-S3, by LLVM's back end: the compiler makes bitcode,
+    llc assembly, the assembler an object. Straight to an object, literals end up where they
+    cannot be loaded from."""
 
     name = "xtensa"
     flags = ["-mcpu=esp32"]
@@ -118,7 +118,8 @@ class Xtensa:
         if source.endswith(".S"):
             self.assemble(source, out)
             return
-        include = ["-nostdlibinc", "-isystem", os.path.join(BARE, "include"), "-I", CORE, "-I", TESTS]
+        include = ["-nostdlibinc", "-isystem", os.path.join(BARE, "include")]
+        include += ["-I", CORE, "-I", TESTS]
         front = ["--target=xtensa", LEVEL, "-Wno-override-module", *flags, *include, "-emit-llvm"]
         run([self.llvm["clang"], *front, "-c", "-o", out + ".bc", source])
         # No core of the emulator has the instruction for a product's upper half; an ESP32 has.
@@ -225,8 +226,8 @@ class Work:
         self.inputs = make_inputs(folder)
 
     def one(self, target):
-        """What is to be said of a target; SystemExit if anything is wrong there. Missing if it cannot be
-        tried."""
+        """What is to be said of a target; SystemExit if anything is wrong there, Missing if it
+        cannot be tried."""
         target.prepare()
         folder = os.path.join(self.folder, target.name)
         os.makedirs(folder)

@@ -5,7 +5,7 @@
 # Everything lands in build/. The one thing ever changed outside is that missing Debian packages are
 # installed when the user is root, and that is said. A second run finds its stamps and does nothing.
 #
-#   toolchain.sh tools | micropython | lwip | venv | board
+#   toolchain.sh tools | micropython | lwip | venv | board | targets
 #
 # MICROPY_DIR and LWIP_DIR name trees to use instead of fetched ones. Otherwise the sources are
 # Debian's source packages of the suite below, from the mirror and with the keys this machine's own
@@ -18,6 +18,7 @@ SUITE=trixie
 MICROPYTHON_VERSION=1.25.0
 MICROPYTHON_SHA256=7b25be99a502f070b2de81dafc08da7051d992325d6e67daa9045a918fffdbea
 LWIP_VERSION=2.2.1
+LLVM_VERSION=22
 LWIP_SHA256=83729c274c499d3348e9fbbe043a3113f3fa8953e7efddc7c21c7fcbb1f2b7b1
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -61,6 +62,24 @@ missing_board_packages() {
     command -v qemu-system-riscv32 >/dev/null 2>&1 || echo qemu-system-misc
 }
 
+# For the core on other machines: cross compilers, an LLVM that knows Xtensa, the linker of another
+# Xtensa, emulators of processes.
+missing_target_packages() {
+    for machine in riscv64-unknown-elf aarch64-linux-gnu arm-linux-gnueabihf powerpc-linux-gnu; do
+        command -v $machine-gcc >/dev/null 2>&1 || echo gcc-$machine
+    done
+    command -v xtensa-lx106-elf-ld >/dev/null 2>&1 || echo binutils-xtensa-lx106
+    command -v qemu-xtensa >/dev/null 2>&1 || echo qemu-user
+    for version in 29 28 27 26 25 24 23 $LLVM_VERSION; do
+        if command -v "clang-$version" >/dev/null 2>&1 && command -v "llvm-mc-$version" >/dev/null 2>&1 &&
+            "llc-$version" --version 2>/dev/null | grep -q xtensa; then
+            return
+        fi
+    done
+    echo clang-$LLVM_VERSION
+    echo llvm-$LLVM_VERSION
+}
+
 install_missing() {
     want=$($1 | sort -u | tr '\n' ' ')
     if [ -z "$want" ]; then
@@ -86,6 +105,10 @@ tools() {
 
 board() {
     install_missing missing_board_packages
+}
+
+targets() {
+    install_missing missing_target_packages
 }
 
 # ---- sources ----
@@ -245,6 +268,6 @@ venv() {
 
 mkdir -p "$build/src"
 case "${1:-}" in
-    tools | micropython | lwip | venv | board) "$1" ;;
-    *) die "usage: toolchain.sh tools | micropython | lwip | venv | board" ;;
+    tools | micropython | lwip | venv | board | targets) "$1" ;;
+    *) die "usage: toolchain.sh tools | micropython | lwip | venv | board | targets" ;;
 esac

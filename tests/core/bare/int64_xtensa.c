@@ -47,16 +47,9 @@ uint64_t __lshrdi3(uint64_t v, int n) {
 }
 
 int64_t __ashrdi3(int64_t v, int n) {
-    uint32_t low = (uint32_t)v;
-    int32_t high = (int32_t)(v >> 32);
-    if (n >= 32) {
-        low = (uint32_t)(high >> (n - 32));
-        high >>= 31;
-    } else if (n) {
-        low = low >> n | (uint32_t)high << (32 - n);
-        high >>= n;
-    }
-    return (int64_t)((uint64_t)(uint32_t)high << 32 | low);
+    // Of a negative number the complement is shifted: ones come in.
+    const uint64_t sign = v < 0 ? ~(uint64_t)0 : 0;
+    return (int64_t)(__lshrdi3((uint64_t)v ^ sign, n) ^ sign);
 }
 
 static uint64_t divide(uint64_t n, uint64_t d, uint64_t *rest) {
