@@ -12,7 +12,7 @@ MPY := $(abspath $(or $(MICROPY_DIR),$(B)/src/micropython))
 LWIP := $(abspath $(or $(LWIP_DIR),$(B)/src/lwip))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build unix core qemu qemu-firmware qemu-plain run test test-embedded bench bench-embedded core-targets lint clean
+.PHONY: help setup build unix core qemu qemu-firmware qemu-plain flash run test test-embedded bench bench-embedded core-targets lint clean
 
 help:
 	@echo 'make run                 show the product: two nodes, a private network, a page over it'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test                every test; PART=unit|vectors|interop|embedded|lab for one part'
 	@echo 'make qemu                build the firmware of the emulated RV32 board and give its prompt'
 	@echo 'make test-embedded       only the tests of boards'
+	@echo 'make flash [PORT=.. BOARD=.. VARIANT=.. IMAGE=..]   put the firmware on an ESP32 (untried)'
 	@echo 'make bench               measure, beside other software'
 	@echo 'make bench-embedded      count instructions and bytes of the core on an emulated RV32'
 	@echo 'make core-targets        compile, try and weigh the core for six instruction sets'
@@ -56,6 +57,13 @@ qemu-plain: setup
 # Its network is QEMU's own, in a namespace without a way out: nothing leaves this machine.
 qemu: qemu-firmware
 	@unshare -rn sh -c 'ip link set lo up; exec $(PYTHON) tools/qemu_board.py $(QEMU_ARGS)'
+
+flash:
+	@tools/toolchain.sh tools
+	@tools/toolchain.sh venv
+	@tools/toolchain.sh esptool
+	@$(PYTHON) tools/flash.py $(if $(PORT),--port $(PORT)) $(if $(BOARD),--board $(BOARD)) \
+	    $(if $(VARIANT),--variant $(VARIANT)) $(if $(IMAGE),--image $(IMAGE)) $(FLASH_ARGS)
 
 run: build
 	@$(PYTHON) tools/demo.py $(if $(NETWORK),--network $(NETWORK))

@@ -43,6 +43,9 @@ class SocketPort:
         self._sock.settimeout(30)
         self._sock.sendall(data)
 
+    def reset(self):
+        """An emulated board is reset by who started it."""
+
     def close(self):
         self._sock.close()
 
@@ -75,6 +78,17 @@ class SerialPort:
             self._serial.write(data[at : at + 128])
             self._serial.flush()
             time.sleep(0.01)
+
+    def reset(self):
+        """Reset the board by the lines that its USB adapter has for it: RTS holds the chip, DTR
+        would choose its loader."""
+        try:
+            self._serial.dtr = False
+            self._serial.rts = True
+            time.sleep(0.1)
+            self._serial.rts = False
+        except OSError:
+            pass  # an adapter without these lines
 
     def close(self):
         self._serial.close()

@@ -5,7 +5,7 @@
 # Everything lands in build/. The one thing ever changed outside is that missing Debian packages are
 # installed when the user is root, and that is said. A second run finds its stamps and does nothing.
 #
-#   toolchain.sh tools | micropython | lwip | venv | board | targets
+#   toolchain.sh tools | micropython | lwip | venv | board | targets | esptool
 #
 # MICROPY_DIR and LWIP_DIR name trees to use instead of fetched ones. Otherwise the sources are
 # Debian's source packages of the suite below, from the mirror and with the keys this machine's own
@@ -19,6 +19,7 @@ MICROPYTHON_VERSION=1.25.0
 MICROPYTHON_SHA256=7b25be99a502f070b2de81dafc08da7051d992325d6e67daa9045a918fffdbea
 LWIP_VERSION=2.2.1
 LLVM_VERSION=22
+ESPTOOL_VERSION=4.12.0 # what ESP-IDF 5 brings
 LWIP_SHA256=83729c274c499d3348e9fbbe043a3113f3fa8953e7efddc7c21c7fcbb1f2b7b1
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -266,8 +267,17 @@ venv() {
     cp "$top/tools/requirements.txt" "$stamp"
 }
 
+# Only who flashes a board needs it.
+esptool() {
+    if ! "$build/venv/bin/python3" -m esptool version >/dev/null 2>&1; then
+        say "installing esptool $ESPTOOL_VERSION into build/venv"
+        "$build/venv/bin/python3" -m pip install -q --disable-pip-version-check "esptool==$ESPTOOL_VERSION" >&2 ||
+            die "pip could not install esptool"
+    fi
+}
+
 mkdir -p "$build/src"
 case "${1:-}" in
-    tools | micropython | lwip | venv | board | targets) "$1" ;;
-    *) die "usage: toolchain.sh tools | micropython | lwip | venv | board | targets" ;;
+    tools | micropython | lwip | venv | board | targets | esptool) "$1" ;;
+    *) die "usage: toolchain.sh tools | micropython | lwip | venv | board | targets | esptool" ;;
 esac

@@ -14,10 +14,16 @@ from zt import settings
 
 
 class FakeBoard:
-    """`port` is what the tools take. `settings` are the board's; `programs` what it was sent."""
+    """`port` is what the tools take. `settings` are the board's; `programs` what it was sent. It
+    says `greeting` first; without `prompt` that is all it ever says."""
 
-    def __init__(self, folder, terminal=False, ours=True, settings_class=settings.Files):
+    def __init__(
+        self, folder, terminal=False, ours=True, settings_class=settings.Files,
+        greeting=b"", prompt=True,
+    ):  # fmt: skip
         self.settings = settings_class(str(folder))
+        self.greeting = greeting
+        self.prompt = prompt
         self.programs = []
         self.restarts = 0
         self.ours = ours
@@ -54,6 +60,7 @@ class FakeBoard:
         raw = False
         line = b""
         space = {"print": self._print, "__builtins__": __builtins__}
+        write(self.greeting)
         while True:
             try:
                 data = read()
@@ -61,6 +68,8 @@ class FakeBoard:
                 return
             if not data:
                 return
+            if not self.prompt:
+                continue
             for c in data:
                 if c == 1:
                     raw, line = True, b""
