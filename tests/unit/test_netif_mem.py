@@ -1,7 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The heap that lwIP's packets live in (firmware/netif/zt_netif_mem.c) under random use: with sanitizers,
-# with 32-bit pointers where the compiler has them, large and small.
+# The heap that the packets of lwIP live in (firmware/netif/zt_netif_mem.c) under random use, large
+# and small, with sanitizers.
 # cpython-only: compiles C
 
 import os

@@ -42,6 +42,22 @@ def test_it_compiles_without_a_warning_and_needs_nothing(tmp_path):
             assert all(name.startswith("zt_") for name in shown)
 
 
+def test_the_core_calls_no_allocator(tmp_path):
+    # All of it, not the plane alone: memory is the caller's.
+    for cc, flags in _compilers():
+        nm = "riscv64-unknown-elf-nm" if flags else "nm"
+        needed, shown = set(), set()
+        for i, source in enumerate(sources()):
+            obj = str(tmp_path / ("core%d.o" % i))
+            subprocess.run([cc, *flags, "-std=gnu99", "-Os", "-c", "-o", obj, source], check=True)
+            symbols = _symbols(nm, obj)
+            needed |= {name for kind, name in symbols if kind == "U"}
+            shown |= {name for kind, name in symbols if kind in "TD"}
+        helpers = {x for x in needed if x.startswith(("__", "_GLOBAL_OFFSET_TABLE_"))}  # libgcc's
+        assert needed - shown - helpers <= LIBC, (cc, needed - shown - helpers)
+        assert len(shown) > 60
+
+
 def _rv32():
     if not shutil.which(RV32[0]):
         pytest.skip("no RV32 compiler (Debian package gcc-riscv64-unknown-elf)")

@@ -66,6 +66,10 @@ MP_DECLARE_CONST_FUN_OBJ_1(zt_wire_close_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(zt_wire_port_obj);
 MP_DECLARE_CONST_FUN_OBJ_3(zt_wire_recv_obj);
 MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(zt_wire_send_obj);
+
+// ---- zt_interfaces.c ----
+// The interface that has this link-local address, 0 for none.
+uint32_t zt_interfaces_scope(const uint8_t ip[16]);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_interfaces_obj);
 
 // ---- zt_io.c ----

@@ -1,12 +1,10 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// The node's UDP sockets on the host, and the host's addresses. A wire carries one address family.
+// The node's UDP sockets on the host. A wire carries one address family.
 // Nothing here blocks, and neither receiving nor sending touches the interpreter's heap.
 
 #define _GNU_SOURCE
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,23 +54,6 @@ static socklen_t set_address(address_t *a, const wire_t *w, const mp_buffer_info
     return sizeof(a->v6);
 }
 
-// The interface that has this link-local address, 0 for none.
-static uint32_t scope_of(const uint8_t *ip) {
-    struct ifaddrs *list;
-    uint32_t scope = 0;
-    if (getifaddrs(&list) != 0) {
-        return 0;
-    }
-    for (struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
-        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(void *)i->ifa_addr;
-        if (a != NULL && a->sin6_family == AF_INET6 && memcmp(&a->sin6_addr, ip, 16) == 0) {
-            scope = a->sin6_scope_id;
-        }
-    }
-    freeifaddrs(list);
-    return scope;
-}
-
 static void set_buffer(int fd, int force, int plain) {
     int size = SOCKET_BUFFER;
     if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof(size)) != 0) {
@@ -105,7 +86,7 @@ static mp_obj_t wire_open(mp_obj_t ip_in, mp_obj_t port_in) {
     if (w.v6) {
         setsockopt(w.fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
         if (((const uint8_t *)ip.buf)[0] == 0xfe && (((const uint8_t *)ip.buf)[1] & 0xc0) == 0x80) {
-            w.scope = scope_of(ip.buf);
+            w.scope = zt_interfaces_scope(ip.buf);
         }
     }
     set_buffer(w.fd, SO_RCVBUFFORCE, SO_RCVBUF);
@@ -234,49 +215,3 @@ static mp_obj_t wire_send(size_t n_args, const mp_obj_t *args) {
     return MP_OBJ_NEW_SMALL_INT(sent < 0 ? errno : 0);
 }
 MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(zt_wire_send_obj, 6, 6, wire_send);
-
-static unsigned count_bits(const uint8_t *mask, size_t n) {
-    unsigned bits = 0;
-    for (size_t i = 0; i < n; i++) {
-        bits += (unsigned)__builtin_popcount(mask[i]);
-    }
-    return bits;
-}
-
-static mp_obj_t interfaces(void) {
-    struct ifaddrs *list;
-    if (getifaddrs(&list) != 0) {
-        mp_raise_OSError(errno);
-    }
-    mp_obj_t out = mp_obj_new_list(0, NULL);
-    nlr_buf_t nlr;
-    if (nlr_push(&nlr) == 0) {
-        for (struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
-            if (i->ifa_addr == NULL || i->ifa_netmask == NULL || (i->ifa_flags & IFF_UP) == 0) {
-                continue;
-            }
-            const address_t *a = (const address_t *)(void *)i->ifa_addr;
-            const address_t *m = (const address_t *)(void *)i->ifa_netmask;
-            bool v6 = a->any.sa_family == AF_INET6;
-            if (!v6 && a->any.sa_family != AF_INET) {
-                continue;
-            }
-            const void *ip = v6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr;
-            const void *mask = v6 ? (const void *)&m->v6.sin6_addr : (const void *)&m->v4.sin_addr;
-            size_t len = v6 ? 16 : 4;
-            mp_obj_t tuple[] = {
-                mp_obj_new_str_from_cstr(i->ifa_name),
-                mp_obj_new_bytes(ip, len),
-                MP_OBJ_NEW_SMALL_INT(count_bits(mask, len)),
-            };
-            mp_obj_list_append(out, mp_obj_new_tuple(3, tuple));
-        }
-        nlr_pop();
-    } else {
-        freeifaddrs(list);
-        nlr_jump(nlr.ret_val);
-    }
-    freeifaddrs(list);
-    return out;
-}
-MP_DEFINE_CONST_FUN_OBJ_0(zt_interfaces_obj, interfaces);
