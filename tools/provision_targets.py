@@ -167,7 +167,7 @@ if _job["format"]:
     vfs.VfsLfs2.mkfs(_disk, progsize=256)
 _fs = vfs.VfsLfs2(_disk, progsize=256)
 vfs.mount(_fs, "/image")
-_s = settings.Files("/image/zt", settings.write_whole)
+_s = settings.Files("/image" + settings.FOLDER, settings.write_whole)
 for _name, _value in _job["set"]:
     _s.set(_name, None if _value is None else bytes.fromhex(_value))
 _facts(_s)

@@ -119,8 +119,8 @@ def unpack_image(path):
         "    def readblocks(self, n, b, o=0): b[:] = self.d[n * 4096 + o:n * 4096 + o + len(b)]\n"
         "    def ioctl(self, op, a): return {4: len(self.d) // 4096, 5: 4096}.get(op, 0)\n"
         "vfs.mount(vfs.VfsLfs2(D(), progsize=256), '/m', readonly=True)\n"
-        "print(json.dumps({n: open('/m/zt/' + n, 'rb').read().hex()"
-        " for n in os.listdir('/m/zt') if '.' in n or n != 'cache'}))\n"
+        "print(json.dumps({n: open('/m/.zt/' + n, 'rb').read().hex()"
+        " for n in os.listdir('/m/.zt') if '.' in n or n != 'cache'}))\n"
     )
     done = subprocess.run(
         [TOP / "build" / "microzt", "-c", code], input=str(path), capture_output=True, text=True
