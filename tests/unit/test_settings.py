@@ -59,7 +59,7 @@ def each(test):
     home = osutil.temp_path(hal.random)
     for save in (None, hal.save):
         try:
-            test(lambda: settings.Files(home + "/deep/zt", save))
+            test(lambda save=save: settings.Files(home + "/deep/zt", save))
         finally:
             osutil.rmtree(home)
     FakeNVS.flash = {}
