@@ -7,6 +7,9 @@
 
 import gc
 
+from . import preload  # noqa: F401 - before all others
+
+# isort: split
 from . import hal, inet, log
 from ._compat import elapsed, hexs, ticks_diff, ticks_ms, wall_ms
 from .cardinfo import Asked, network_id

@@ -1,0 +1,14 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# Imports the modules of a node from the bottom up, so that none has to import another in turn:
+# each level of that takes a kilobyte or more of the C stack, of which a board has 10 to 16.
+
+for _name in (
+    "log const inet mac osutil hal crypto drops netdrops limits identity world packet signed"
+    " dictionary com rulematch rules capability credential confchunk netconf path peer surface"
+    " hello direct keepalive relay describe topology frames groups managed netinfo membership"
+    " multicast adhoc request network vl2 controlport verbs expect waiting router parking inbound"
+    " vl2host node planesync plane nic driver settings flashstore cardinfo"
+).split():
+    __import__("zt." + _name)
+del _name
