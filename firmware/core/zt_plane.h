@@ -187,6 +187,9 @@ typedef struct {
 // then *event is its head and the event stays. ZT_PLANE_PACKET_MAX bytes are room for each.
 int zt_plane_event_get(zt_plane_t *plane, zt_plane_event_t *event, uint8_t *buf, size_t room);
 
+// Gives the oldest event up, counted as lost: for who has no room for it.
+void zt_plane_event_drop(zt_plane_t *plane);
+
 // ---- counters; they wrap
 
 enum {

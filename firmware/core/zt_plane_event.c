@@ -90,6 +90,16 @@ int zt_event_packet(zt_plane_t *p, unsigned flags, int wire, const zt_addr_t *fr
     return zt_event_put(p, &ev, &segment, 1);
 }
 
+static void remove_first(zt_plane_t *p, const zt_plane_event_t *event) {
+    const uint32_t taken = (uint32_t)sizeof *event + event->n;
+    p->event_head += taken;
+    if (p->event_head >= p->limits.event_bytes) {
+        p->event_head -= p->limits.event_bytes;
+    }
+    p->event_used -= taken;
+    p->event_class[class_of(event)] -= taken;
+}
+
 int zt_plane_event_get(zt_plane_t *p, zt_plane_event_t *event, uint8_t *buf, size_t room) {
     if (p->event_used == 0) {
         return 0;
@@ -102,11 +112,19 @@ int zt_plane_event_get(zt_plane_t *p, zt_plane_event_t *event, uint8_t *buf, siz
     if (event->n) {
         get(p, &at, buf, event->n);
     }
-    const uint32_t taken = (uint32_t)sizeof *event + event->n;
-    p->event_head = at;
-    p->event_used -= taken;
-    p->event_class[class_of(event)] -= taken;
+    remove_first(p, event);
     return 1;
+}
+
+void zt_plane_event_drop(zt_plane_t *p) {
+    if (p->event_used == 0) {
+        return;
+    }
+    zt_plane_event_t event;
+    uint32_t at = p->event_head;
+    get(p, &at, &event, sizeof event);
+    remove_first(p, &event);
+    (void)zt_drop(p, ZT_PLANE_EVENT_LOST + class_of(&event));
 }
 
 void zt_event_flush(zt_plane_t *p) {

@@ -11,7 +11,7 @@ from . import inet, log, nic, plane
 from ._compat import ticks_diff, ticks_ms, u16, unhex, wall_ms
 from .osutil import EADDRINUSE, errtext
 
-_RX_SIZE = 10240  # above the longest packet (VL1 1.3)
+_RX_MORE = 16  # above the longest packet, so that a longer one is seen as such
 _RX_PER_STEP = 64  # our choice: timers and the stack get their turn under a flood
 _REFRESH_MS = 30000  # VL1 8.1: interface bindings and local addresses
 _SETTLE_MS = 500  # our choice: an interface that comes up changes several times
@@ -58,8 +58,8 @@ class Driver:
         self._ip_of = {}  # handle -> ip
         self._handles = []
         self._opening = None
-        self._rx = bytearray(_RX_SIZE)
-        self._rx_mv = memoryview(self._rx)
+        self.buf = None  # a datagram, an event of the plane or a frame of the stack at a time
+        self.buf_mv = None
         self._meta = bytearray(20)
         self._refresh_at = None
         self._serial_of = getattr(hal, "interfaces_serial", None) or _never_told
@@ -184,6 +184,9 @@ class Driver:
 
     def attach(self, node):
         self.node = node
+        self.buf = bytearray(node.limits.packet_bytes + _RX_MORE)
+        self.buf_mv = memoryview(self.buf)
+        self.nics.attach(node.limits)
         self.plane = plane.start(self, node)
         if self.plane is not None:
             node.use_plane(self.plane)
@@ -229,8 +232,8 @@ class Driver:
     def _drain(self, now):
         """Hand waiting datagrams to the node; True when some may be left."""
         recv = self.hal.wire_recv
-        rx = self._rx
-        mv = self._rx_mv
+        rx = self.buf
+        mv = self.buf_mv
         meta = self._meta
         more = False
         for h in self._handles:

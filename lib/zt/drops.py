@@ -24,6 +24,7 @@ QUEUE_FULL = const(15)  # pushed out of a bounded queue
 WIRE = const(16)  # the socket refused it
 IGNORED = const(17)  # authentic, but of no use to us
 MEMORY = const(18)  # no memory to process it
+TOO_LONG = const(19)  # longer than the limit packet_bytes
 
 NAMES = (
     "short",
@@ -45,4 +46,5 @@ NAMES = (
     "wire",
     "ignored",
     "memory",
+    "too_long",
 )

@@ -8,7 +8,6 @@ from . import crypto, drops, hello, inet, keepalive, packet, relay, surface, ver
 from ._compat import const, elapsed
 from .const import (
     IGNORED,
-    MAX_PACKET,
     MIN_PACKET,
     PARK,
     TRUSTED,
@@ -46,9 +45,9 @@ class Rx:
 class Inbound(Parking):
     def _init_inbound(self, limits):
         self.surface = surface.Surface(limits.surfaces)
-        self.reassembly = packet.Reassembly(limits.reassembly)
+        self.reassembly = packet.Reassembly(limits.reassembly, limits.packet_bytes)
         self.rx = Rx()
-        self.inflated_mv = memoryview(bytearray(MAX_PACKET))
+        self.inflated_mv = None  # made when the first compressed packet comes
 
     def drop(self, cause):
         self.drops[cause] += 1
@@ -62,8 +61,8 @@ class Inbound(Parking):
         if not fragment and n < MIN_PACKET:
             self.drop(drops.SHORT)
             return
-        if n > MAX_PACKET:
-            self.drop(drops.MALFORMED)
+        if n > self.limits.packet_bytes:
+            self.drop(drops.TOO_LONG)
             return
         if not fragment and p[13:18] == self.address:
             self.drop(drops.LOOPED)
@@ -172,6 +171,8 @@ class Inbound(Parking):
         """LZ4 payload into our own buffer; rx.p then shows the clear packet."""
         if rx.n == IDX_PAYLOAD:
             return True
+        if self.inflated_mv is None:
+            self.inflated_mv = memoryview(bytearray(self.limits.packet_bytes))
         out = self.inflated_mv
         n = crypto.lz4_decompress(rx.p[IDX_PAYLOAD : rx.n], out[IDX_PAYLOAD:])
         if n <= 0:

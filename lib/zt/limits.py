@@ -12,16 +12,18 @@ _TABLE = (
     ("peers", 4096, 32),  # besides the roots: the longest silent is forgotten (not its cache)
     ("paths", 8192, 64),  # the longest silent goes, unused ones first
     ("paths_per_peer", 64, 4),  # the path heard least recently is replaced
-    ("expected", 1024, 64),  # requests awaiting an OK: the oldest is forgotten
+    ("expected", 1024, 16),  # requests awaiting an OK: the oldest is forgotten
     ("parked", 256, 8),  # packets kept for later: the oldest goes
     ("queued", 1024, 16),  # packets waiting for an identity or a path: the oldest goes
-    ("reassembly", 64, 4),  # half-received packets: the oldest goes
+    ("packet_bytes", 10024, 3072),  # a longer packet is dropped (too_long), not sent (ValueError)
+    ("reassembly", 64, 2),  # half-received packets: the oldest goes
     ("surfaces", 256, 8),  # reports of our own address: expired ones go, then any
     ("unite", 4096, 16),  # pairs introduced lately (roots): all are forgotten
     # VL2: what we join
     ("networks", 256, 4),  # join() refuses
     ("config_bytes", 484519, 16384),  # a longer configuration is dropped
     ("config_save_ms", 0, 600000),  # a configuration with nothing new but its time is not stored
+    ("nic_mtu", 10000, 1386),  # of our interface at most: a full TCP segment in one datagram
     ("rules", 1024, 128),  # announced; a configuration with more is refused
     ("capabilities", 128, 8),  # announced; those beyond are not used
     ("capability_rules", 64, 32),  # announced

@@ -38,7 +38,7 @@ _LIKE_MS = const(60000)
 _BRIDGED_MS = const(600000)
 _ASK_MS = const(1000)
 _ERROR_SPACING_MS = const(100)  # our choice: one ERROR per member and burst
-_CREDENTIAL_BYTES = const(9000)
+_CREDENTIAL_ROOM = const(1024)  # of a packet that credentials leave free
 _ACCEPT_ALL = b"\x01\x00"
 
 
@@ -351,7 +351,8 @@ class Network(Groups):
         m.pushed = self.generation
         m.last_push = now
         if self._pushes is None:
-            self._pushes = _payloads(self.config)
+            room = self.host.limits.packet_bytes - _CREDENTIAL_ROOM
+            self._pushes = _payloads(self.config, room)
         for payload in self._pushes:
             self.host.send(now, m.address, VERB_NETWORK_CREDENTIALS, payload)
 
@@ -378,8 +379,8 @@ class Network(Groups):
         return True
 
 
-def _payloads(config):
-    """Our credentials as NETWORK_CREDENTIALS payloads; none if we hold none."""
+def _payloads(config, room):
+    """Our credentials as NETWORK_CREDENTIALS payloads of `room` bytes; none if we hold none."""
     coms = [config.com] if config.com is not None else []
     lists = [[], [], []]
     out = []
@@ -387,7 +388,7 @@ def _payloads(config):
     for kind, items in enumerate((config.capabilities, config.tags, config.coos)):
         for c in items:
             n = len(c.pack())
-            if size + n > _CREDENTIAL_BYTES:
+            if size + n > room:
                 out.append(pack_credentials(coms, lists[0], lists[1], (), lists[2]))
                 coms = []
                 lists = [[], [], []]

@@ -9,7 +9,6 @@ from . import inet, log, mac
 from ._compat import hexs, ticks_diff, ticks_ms, u16
 from .osutil import errtext
 
-_FRAME_SIZE = 10240
 _FRAMES_PER_STEP = 128  # our choice, as for datagrams
 _GROUPS_MS = (
     1000  # our choice (the original looks every 5 s): a new group is announced within a second
@@ -52,10 +51,8 @@ class NICs:
         self._by_n = {}
         self._groups_at = None
         self._dns = None
-        self._tx = bytearray(_FRAME_SIZE if self.stack else 0)
-        self._tx_mv = memoryview(self._tx)
-        self._rx = bytearray(_FRAME_SIZE if self.stack else 0)
-        self._rx_mv = memoryview(self._rx)
+        self._frame = None
+        self._mtu = 0
         self._meta = bytearray(8)
         self._pings = {}
         self._seq = 0
@@ -65,6 +62,12 @@ class NICs:
         self.watched_mac = None
         if self._tap is not None:
             self._tap.attach(driver, self._lost)
+
+    def attach(self, limits):
+        """Before the first network: the sizes of this node."""
+        self._mtu = limits.nic_mtu
+        if self.stack:
+            self._frame = memoryview(bytearray(limits.packet_bytes))
 
     def changed(self, nwid, what):
         """The node's `network` callback."""
@@ -93,8 +96,9 @@ class NICs:
     def _sync(self, card, network):
         if self.stack and card.n is None and not self._plug_in(card, network):
             return
-        if card.mtu != network.mtu:
-            card.mtu = network.mtu
+        mtu = min(network.mtu, self._mtu)
+        if card.mtu != mtu:
+            card.mtu = mtu
             if card.n is not None:
                 self._hal.nic_mtu(card.n, card.mtu)
         self._sync_addresses(card, network.managed_addresses())
@@ -114,7 +118,7 @@ class NICs:
                 log.error("nic", "%s: no interface: %s" % (hexs(card.nwid), why))
             network.set_port_error(number)
             return False
-        card.mtu = network.mtu
+        card.mtu = min(network.mtu, self._mtu)
         self._by_n[card.n] = card.nwid
         if network.port_error:
             network.set_port_error(0)
@@ -140,10 +144,10 @@ class NICs:
 
     def _add(self, nwid, network):
         if self._tap is None:
-            n = self._hal.nic_add(network.mac, network.mtu)
+            n = self._hal.nic_add(network.mac, min(network.mtu, self._mtu))
             network.device = "zt%d" % n
         else:
-            n = self._tap.nic_add(network.mac, network.mtu, nwid)
+            n = self._tap.nic_add(network.mac, min(network.mtu, self._mtu), nwid)
             network.device = self._tap.nic_name(n)
         return n
 
@@ -252,9 +256,9 @@ class NICs:
         """A frame from the network for the stack; dropped where there is none."""
         card = self.by_nwid.get(nwid if isinstance(nwid, bytes) else bytes(nwid))
         n = len(data) + 14
-        if card is None or card.n is None or n > _FRAME_SIZE or vlan:
+        if card is None or card.n is None or n > len(self._frame) or vlan:
             return
-        buf = self._rx_mv
+        buf = self._frame
         buf[0:6] = dst_mac
         buf[6:12] = src_mac
         buf[12] = ethertype >> 8
@@ -288,8 +292,8 @@ class NICs:
 
     def _drain(self, now):
         recv = self._hal.nic_recv
-        buf = self._tx
-        mv = self._tx_mv
+        buf = self._driver.buf
+        mv = self._driver.buf_mv
         meta = self._meta
         for _ in range(_FRAMES_PER_STEP):
             n = recv(buf, meta)

@@ -40,7 +40,8 @@ def is_fragment(p):
 def compose(p, packet_id, dest, source, verb, parts):
     """Write a clear packet into `p` (bytearray or memoryview) and return its length.
 
-    `parts` are joined after the verb byte. ValueError when the result would exceed MAX_PACKET.
+    `parts` are joined after the verb byte. ValueError when the result would exceed MAX_PACKET or
+    the room there is.
     """
     p[0:8] = packet_id
     p[IDX_DEST:IDX_SOURCE] = dest
@@ -48,9 +49,10 @@ def compose(p, packet_id, dest, source, verb, parts):
     p[IDX_FLAGS] = 0
     p[IDX_VERB] = verb
     o = IDX_PAYLOAD
+    most = min(len(p), MAX_PACKET)
     for part in parts:
         e = o + len(part)
-        if e > MAX_PACKET:
+        if e > most:
             raise ValueError("packet too long")
         p[o:e] = part
         o = e
@@ -99,8 +101,9 @@ class Reassembly:
     Bounded by the number of slots; a new packet takes the oldest slot.
     """
 
-    def __init__(self, slots):
+    def __init__(self, slots, most=MAX_PACKET):
         self.slots = [_Slot() for _ in range(slots)]
+        self.most = most
         self.next = 0
         self.lost = 0
 
@@ -135,7 +138,7 @@ class Reassembly:
     def _add(self, now, packet_id, number, data, origin):
         s = self._slot(packet_id, now)
         if not s.have >> number & 1:
-            if s.size + len(data) > MAX_PACKET:
+            if s.size + len(data) > self.most:
                 s.reset(None, None)
                 return False
             s.have |= 1 << number

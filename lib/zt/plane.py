@@ -58,8 +58,8 @@ class Plane:
         self.peers = {}  # address -> _Entry, with slots, way, via
         self.groups = set()  # keys of multicast.py
         self._refused = {}  # nwid -> generation of a configuration the plane has no room for
-        self._buf = bytearray(10240)
-        self._mv = memoryview(self._buf)
+        self._buf = driver.buf
+        self._mv = driver.buf_mv
         self._meta = bytearray(40)
         self._last_tick = None
         self._expired_at = None

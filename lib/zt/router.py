@@ -8,7 +8,6 @@ from ._compat import const, elapsed
 from .const import (
     DEFAULT_MTU,
     MAX_FRAGMENTS,
-    MAX_PACKET,
     VERB_ECHO,
     VERB_EXT_FRAME,
     VERB_MULTICAST_FRAME,
@@ -37,9 +36,9 @@ _EXPECTING = (
 class Router:
     def _init_router(self, limits):
         self.expected = Expected(limits.expected)
-        self.tx = bytearray(MAX_PACKET)
+        self.tx = bytearray(limits.packet_bytes)
         self.tx_mv = memoryview(self.tx)
-        self.piece_mv = memoryview(bytearray(DEFAULT_MTU))
+        self.piece_mv = None  # made when the first packet is cut up
 
     def wire_out(self, now, local_socket, remote, data, ttl):
         if self.callbacks.wire_send(local_socket, remote, data, ttl):
@@ -113,6 +112,8 @@ class Router:
         if n <= DEFAULT_MTU:
             self.transmit_datagram(now, path, mv[:n])
             return
+        if self.piece_mv is None:
+            self.piece_mv = memoryview(bytearray(DEFAULT_MTU))
         total = packet.pieces(n)
         if total > MAX_FRAGMENTS:
             self.drop(drops.FRAGMENT)

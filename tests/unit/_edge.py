@@ -4,6 +4,7 @@
 # (FakeNode).
 
 from zt._compat import hexs, unhex
+from zt.limits import Limits
 
 LOOP = bytes((127, 0, 0, 1))
 ETH = bytes((192, 0, 2, 7))
@@ -150,6 +151,8 @@ class FakeNetwork:
 
 
 class FakeNode:
+    limits = Limits()
+
     def __init__(self):
         self.address = unhex("1122334455")
         self.online = False

@@ -137,6 +137,8 @@ class _NICs:
 class _Driver:
     def __init__(self, nwid):
         self.nics = _NICs(nwid)
+        self.buf = bytearray(10240)
+        self.buf_mv = memoryview(self.buf)
 
 
 class World:

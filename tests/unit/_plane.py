@@ -194,6 +194,7 @@ def load(path):
         "zt_plane_rx": (i, p, u32, i, p, p, c_size_t, p),
         "zt_plane_tx": (i, p, u32, i, p, c_size_t),
         "zt_plane_event_get": (i, p, p, p, c_size_t),
+        "zt_plane_event_drop": (None, p),
         "zt_plane_counters": (None, p, p),
         "zt_plane_counter_name": (b, ctypes.c_uint),
         "zt_plane_network_stats": (i, p, i, p),

@@ -107,6 +107,20 @@ def test_a_short_buffer_gets_the_head_and_the_event_stays(lib):
     assert only_event(p)[1] == f
 
 
+def test_an_event_nobody_has_room_for_can_be_given_up(lib):
+    p = plane(lib)
+    lib.zt_plane_event_drop(p.p)
+    frames = [frame(GROUP, MAC[A], IPV4, bytes((i,)) * (97 * i)) for i in range(12)]
+    for i in range(40):  # round the ring
+        f, g = frames[i % 12], frames[(i + 5) % 12]
+        p.tx(0, f)
+        p.tx(0, g)
+        lib.zt_plane_event_drop(p.p)
+        assert only_event(p)[1] == g
+    assert p.counters()["frame_lost"] == 40
+    assert p.events() == []
+
+
 def test_python_is_woken_when_the_first_event_comes(lib):
     p = plane(lib)
     for _ in range(3):

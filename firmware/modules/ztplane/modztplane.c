@@ -224,11 +224,12 @@ static MP_DEFINE_CONST_FUN_OBJ_0(drain_obj, drain);
 // event(buf, meta): bytes of the oldest event in buf, -1 for none. meta: kind, flags, copy flags, wire (255:
 // none), network, interface, address (5), then from 11 on the source as an address of the wire.
 static mp_obj_t event(mp_obj_t buf_in, mp_obj_t meta_in) {
-    uint8_t *buf = room_of(buf_in, ZT_PLANE_PACKET_MAX);
+    mp_buffer_info_t buf;
+    mp_get_buffer_raise(buf_in, &buf, MP_BUFFER_WRITE);
     uint8_t *meta = room_of(meta_in, META);
     zt_plane_event_t ev;
     need();
-    if (!zt_run_event(&ev, buf)) {
+    if (!zt_run_event(&ev, buf.buf, buf.len)) {
         return MP_OBJ_NEW_SMALL_INT(-1);
     }
     meta[0] = ev.kind;

@@ -288,15 +288,18 @@ bool zt_run_drain(void) {
 
 static int event(void *arg) {
     const call_t *c = arg;
-    int got = zt_plane_event_get(zt_plane, c->out, c->out2, ZT_PLANE_PACKET_MAX);
+    int got;
+    while ((got = zt_plane_event_get(zt_plane, c->out, c->out2, c->number)) < 0) {
+        zt_plane_event_drop(zt_plane);
+    }
     zt_plane_event_t next;
     // None is empty, so the one after stays.
     ZT_STORE(pending, got == 1 && zt_plane_event_get(zt_plane, &next, NULL, 0) != 0);
     return got;
 }
 
-bool zt_run_event(zt_plane_event_t *out, uint8_t *buf) {
-    return zt_plane_pending() && ENTER(event, .out = out, .out2 = buf) == 1;
+bool zt_run_event(zt_plane_event_t *out, uint8_t *buf, size_t room) {
+    return zt_plane_pending() && ENTER(event, .out = out, .out2 = buf, .number = (uint32_t)room) == 1;
 }
 
 static int counters(void *arg) {

@@ -41,8 +41,8 @@ void zt_run_expire(void);
 
 // zt_port_drain().
 bool zt_run_drain(void);
-// The oldest event: true with *event and its bytes in buf, which has ZT_PLANE_PACKET_MAX.
-bool zt_run_event(zt_plane_event_t *event, uint8_t *buf);
+// The oldest event that has room in buf: true with *event and its bytes. Longer ones are given up.
+bool zt_run_event(zt_plane_event_t *event, uint8_t *buf, size_t room);
 void zt_run_counters(uint32_t out[ZT_PLANE_COUNTERS], zt_io_counters_t *io);
 
 #endif
