@@ -6,9 +6,9 @@
 #
 #   crowd.py --home DIR --board FILE [--peers 8] [--port 0] [--address 127.0.0.1]
 #
-# FILE is the board's identity.public. On stdout a line of JSON: {"planet", "nwid", "ip", "port"}, then
-# one each second: {"answered": [pings answered, per member]}. --address is the root's address as the
-# board sees it.
+# FILE is the board's identity.public. On stdout a line of JSON: {"planet", "nwid", "ip", "port"},
+# then one each second: {"answered": [pings answered, per member]}. --address is the root's address
+# as the board sees it.
 
 import argparse
 import json
@@ -177,8 +177,8 @@ def main():
     args = parser.parse_args()
     board = identity.Identity.parse(pathlib.Path(args.board).read_text())
     crowd = Crowd(args.home, board, args.peers, args.port, inet.parse_ip(args.address))
-    told = {"planet": hexs(crowd.planet), "nwid": hexs(crowd.nwid), "ip": BOARD, "port": crowd.port}
-    print(json.dumps(told), flush=True)
+    told = {"planet": hexs(crowd.planet), "nwid": hexs(crowd.nwid)}
+    print(json.dumps(dict(told, ip=BOARD, port=crowd.port)), flush=True)
     try:
         while True:
             crowd.run(1)
