@@ -48,6 +48,28 @@ def missing():
     return None
 
 
+def post(controller, path, body):
+    """Change an object of a running controller through its HTTP API."""
+    program = (
+        "import sys, urllib.request as u\n"
+        "home, path, body = sys.argv[1:]\n"
+        "port = open(home + '/zerotier-one.port').read().strip()\n"
+        "token = open(home + '/authtoken.secret').read().strip()\n"
+        "r = u.Request('http://127.0.0.1:%s/controller/%s' % (port, path), body.encode(),\n"
+        "    {'X-ZT1-Auth': token})\n"
+        "print(u.urlopen(r, timeout=10).read().decode())\n"
+    )
+    done = controller.lab.run(
+        controller.host,
+        [sys.executable, "-c", program, controller.home, path, json.dumps(body)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 class Board:
     """A board with a flash of its own on the switch of `net`; off until start()."""
 
@@ -120,6 +142,24 @@ class Board:
         self.stop()
 
     # What tests ask of a board whose main.py has run.
+
+    def watch(self, condition, change, seconds=30):
+        """Call change() here and wait until `condition` (an expression) holds on the board. The
+        ms from before the one to the other, by the board's clock."""
+        self.repl.start(
+            "import time\n"
+            "print('ready')\n"
+            "_t = time.ticks_ms()\n"
+            "while not (%s) and time.ticks_diff(time.ticks_ms(), _t) < %d:\n"
+            "    time.sleep_ms(2)\n"
+            "print(int(bool(%s)), time.ticks_diff(time.ticks_ms(), _t))"
+            % (condition, seconds * 1000, condition)
+        )
+        self.repl.wait_for("ready\r\n", 30)
+        change()
+        good, ms = [int(x) for x in self.repl.finish(seconds * 4 + 30).split()[-2:]]
+        assert good, "%s: not within %d s" % (condition, seconds)
+        return ms
 
     def wait(self, condition, seconds, what=None):
         """Let the board run until `condition` (an expression over nic, time...) holds there; the

@@ -119,6 +119,31 @@ class Agent:
         await finish(reader, writer)
         return {"received": got, "sent": n, "good": good}
 
+    async def do_ping(self, ip, timeout=5):  # noqa: ASYNC109 - a field of the command
+        return {"ms": await zt.node.ping(ip, timeout)}
+
+    async def do_http_get(self, ip, port, path="/"):
+        """The whole answer as text."""
+        reader, writer = await asyncio.wait_for(aio.open_connection(ip, port), 60)
+        writer.write(("GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, ip)).encode())
+        await writer.drain()
+        answer = await reader.read(-1)
+        await finish(reader, writer)
+        return {"answer": answer.decode()}
+
+    async def do_http_serve(self, port, body):
+        """Serve one page from now on."""
+
+        async def serve(reader, writer):
+            while (await reader.readline()).strip():
+                pass
+            writer.write(("HTTP/1.0 200 OK\r\n\r\n" + body).encode())
+            await writer.drain()
+            await finish(reader, writer)
+
+        await aio.start_server(serve, "0.0.0.0", port)
+        return {}
+
     async def do_udp_echo(self, port, count, ip="0.0.0.0"):
         s = zt.socket.socket(zt.socket.AF_INET, zt.socket.SOCK_DGRAM)
         s.setblocking(False)

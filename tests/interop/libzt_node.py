@@ -207,6 +207,35 @@ class Node:
             pass
         self.zts.lib.zts_close(fd)
 
+    def do_http_get(self, ip, port, path="/"):
+        """The whole answer as text."""
+        fd = self.zts.socket(ip, SOCK_STREAM)
+        self.zts.call("zts_connect", fd, ip.encode(), port, 30000)
+        self.zts.write_all(fd, ("GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, ip)).encode())
+        answer = self.zts.read_exactly(fd, 1 << 20)
+        self.zts.lib.zts_close(fd)
+        return {"answer": answer.decode()}
+
+    def do_http_serve(self, port, body):
+        """Serve one page from now on."""
+        self.do_tcp_listen(port)
+
+        def serve():
+            while True:
+                remote = ctypes.create_string_buffer(ADDR_LEN)
+                number = ctypes.c_uint16()
+                fd = self.zts.call(
+                    "zts_accept", self.listening[port], remote, ADDR_LEN, ctypes.byref(number)
+                )
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += self.zts.read(fd, 1024)
+                self.zts.write_all(fd, ("HTTP/1.0 200 OK\r\n\r\n" + body).encode())
+                self.finish(fd)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return {}
+
     def do_udp_echo(self, port, count, ip="0.0.0.0"):
         """Send `count` datagrams back to where they came from."""
         fd = self.zts.socket(ip, SOCK_DGRAM)
