@@ -216,10 +216,16 @@ bool zt_port_drain(void) {
             }
             more = more || full;
         }
-        zt_tap_none_pending();
-        for (int i = 0; i < n && go; i++) {
+        uint64_t nics = zt_tap_written();
+        for (int i = 0; i < n; i++) {
             if (found[i] >= ZT_WIRES) {
-                more = zt_tap_drain(found[i] - ZT_WIRES) || more;
+                nics |= (uint64_t)1 << (found[i] - ZT_WIRES);
+            }
+        }
+        zt_tap_none_pending();
+        for (int nic = 0; go && nics >> nic != 0; nic++) {
+            if ((nics >> nic & 1) != 0) {
+                more = zt_tap_drain(nic) || more;
             }
         }
     }

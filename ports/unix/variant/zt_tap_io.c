@@ -22,8 +22,10 @@
 static struct {
     int fd; // 0: none
     bool lost; // somebody deleted the device
+    uint8_t burst; // how many frames are worth trying to read
 } taps[ZT_TAPS];
 static bool waiting; // something is for Python
+static uint64_t written; // devices with something new, a bit each
 static uint8_t frame[FRAME];
 
 int zt_tap_give(int nic, int fd) {
@@ -41,6 +43,7 @@ int zt_tap_give(int nic, int fd) {
         if (err == 0) {
             taps[nic].fd = fd;
             taps[nic].lost = false;
+            taps[nic].burst = 1;
         }
     }
     return err;
@@ -81,6 +84,7 @@ bool zt_tap_write(int nic, const uint8_t *p, size_t n) {
         zt_io_counters.tap_refused++; // down, deleted, or no room: a frame is lost as on any link
     } else {
         zt_io_counters.tap_writes++;
+        written |= (uint64_t)1 << nic;
     }
     return true;
 }
@@ -125,8 +129,15 @@ static bool from_wire(const uint8_t *p, size_t n) {
     return false;
 }
 
+uint64_t zt_tap_written(void) {
+    uint64_t nics = written;
+    written = 0;
+    return nics;
+}
+
 bool zt_tap_drain(int nic) {
-    for (unsigned i = 0; i < FRAMES; i++) {
+    const unsigned limit = taps[nic].burst;
+    for (unsigned i = 0; i < limit; i++) {
         if (!zt_tap_held(nic)) {
             waiting = waiting || taps[nic].fd != 0;
             return false;
@@ -140,6 +151,7 @@ bool zt_tap_drain(int nic) {
                 taps[nic].lost = true;
                 waiting = true;
             }
+            taps[nic].burst = (uint8_t)(i > 1 ? i : 1);
             return false;
         }
         zt_io_counters.tap_reads++;
@@ -152,5 +164,7 @@ bool zt_tap_drain(int nic) {
             return true; // Python may put into the tables what the next frames need
         }
     }
-    return true;
+    // That there is no more is not asked after a single frame, whose answer should be on its way first.
+    taps[nic].burst = (uint8_t)(limit < FRAMES ? 2 * limit : FRAMES);
+    return limit > 1;
 }

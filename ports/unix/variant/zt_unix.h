@@ -89,6 +89,8 @@ int zt_tap_find(int fd);
 bool zt_tap_held(int nic);
 // A frame for the host; false if there is no such device.
 bool zt_tap_write(int nic, const uint8_t *frame, size_t n);
+// The devices that frames were written to since the last call, a bit each: the host may have answered.
+uint64_t zt_tap_written(void);
 // Bring what the host sent to the plane, up to a bound; true if some may be left.
 bool zt_tap_drain(int nic);
 // Something of a device is for Python: a frame of a network that is not in the plane, or its end.

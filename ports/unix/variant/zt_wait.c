@@ -4,7 +4,8 @@
 // select.poll, asyncio, time.sleep) ends up here. A wait gives the node a turn by calling the pump,
 // a Python function that returns the ms to its next deadline, then sleeps in one ppoll(2) over the
 // caller's descriptors and an epoll set of all wires. Nothing else can make a network socket ready, so
-// an idle process sleeps until a packet or a deadline.
+// an idle process sleeps until a packet or a deadline. What the data plane can do alone is done out of that
+// sleep.
 //
 // SIGINT and SIGTERM become KeyboardInterrupt. They are let in only while asleep or between two
 // instructions of the interpreter, and wait for the end of the pump, so the node is never cut in half.
@@ -12,6 +13,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -28,15 +30,18 @@
 
 #define HEAP_INITIAL (1024 * 1024)
 #define HEAP_MAX ((size_t)256 * 1024 * 1024)
+#define LARGE (128 * 1024)
 #define AFTER_ERROR_MS 250 // the pause after a pump that failed
 #define IF_DUE_MS 5        // how long a busy loop of zero waits may go without a turn
 #define POLL_MAX 64        // descriptors of one wait that need no allocation
+#define KICK (-2)          // the kick's number in the epoll set; wires are 0 and up, -1 is anything else
 
 extern const mp_print_t mp_stderr_print;
 
 static int epoll_fd = -1, kick_fd = -1;
 static bool in_pump, woken;
 static volatile sig_atomic_t interrupts; // held back during the pump
+static bool handling; // the signals come to on_signal
 static int32_t next_ms = -1;             // the last turn's deadline, from turn_at on
 static mp_uint_t turn_at;
 static bool complained;
@@ -52,6 +57,10 @@ extern long heap_size;
 
 __attribute__((constructor)) static void before_main(void) {
     heap_size = HEAP_INITIAL;
+    // What is large comes from the kernel and goes back there when it is freed: the 2 MiB of an identity's
+    // hash must not stay because they were needed twice.
+    mallopt(M_MMAP_THRESHOLD, LARGE);
+    mallopt(M_TRIM_THRESHOLD, LARGE);
     // A socket or a state file must not become the stdout of a process that was started without one.
     int fd;
     do {
@@ -75,17 +84,26 @@ static void on_signal(int signum) {
         interrupts = 1;
         return;
     }
+    int err = errno;
     mp_sched_keyboard_interrupt();
+    zt_wait_kick();
+    errno = err;
 }
 
 static mp_obj_t sigterm(void) {
+    zt_wait_init();
     struct sigaction sa = { .sa_handler = on_signal };
     sigemptyset(&sa.sa_mask);
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
+    handling = true;
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_0(zt_sigterm_obj, sigterm);
+
+static bool pending(void) {
+    return MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL;
+}
 
 // ---- descriptors ----
 
@@ -95,7 +113,7 @@ void zt_wait_init(void) {
     }
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (epoll_fd < 0 || kick_fd < 0 || zt_wait_add(kick_fd, -1) != 0) {
+    if (epoll_fd < 0 || kick_fd < 0 || zt_wait_add(kick_fd, KICK) != 0) {
         int err = errno;
         if (kick_fd >= 0) {
             close(kick_fd);
@@ -106,6 +124,12 @@ void zt_wait_init(void) {
         epoll_fd = kick_fd = -1;
         mp_raise_OSError(err);
     }
+}
+
+static void read_kick(void) {
+    uint64_t count;
+    ssize_t n = read(kick_fd, &count, sizeof(count));
+    (void)n; // nothing to read: it was something else
 }
 
 int zt_wait_add(int fd, int wire) {
@@ -125,6 +149,8 @@ int zt_wait_ready(int *found, int max) {
     for (int i = 0; i < n && count < max; i++) {
         if (ev[i].data.u32 < ZT_WIRES + ZT_TAPS) {
             found[count++] = (int)ev[i].data.u32;
+        } else if (ev[i].data.u32 == (uint32_t)KICK) {
+            read_kick();
         }
     }
     return count;
@@ -256,15 +282,30 @@ MP_REGISTER_ROOT_POINTER(mp_obj_t zt_pump);
 
 // ---- the sleep ----
 
-static bool pending(void) {
-    return MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL;
+// ppoll(2). Between the last look at pending signals and the sleep none may slip through: our own handler
+// kicks, which ends the sleep; another's signals are let in by ppoll only.
+static int sleep_on(struct pollfd *all, unsigned n, int32_t ms) {
+    struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+    if (handling) {
+        return ppoll(all, n, ms < 0 ? NULL : &ts, NULL);
+    }
+    sigset_t both, before;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    sigprocmask(SIG_BLOCK, &both, &before);
+    if (pending()) {
+        ts.tv_sec = ts.tv_nsec = 0;
+        ms = 0;
+    }
+    int ready = ppoll(all, n, ms < 0 ? NULL : &ts, &before);
+    int err = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = err;
+    return ready;
 }
 
 int zt_wait_poll(struct pollfd *fds, unsigned n, int32_t ms) {
-    woken = false;
-    if (!in_pump) {
-        ms = sooner(ms, next_ms);
-    }
     struct pollfd small[POLL_MAX];
     struct pollfd *all = n < POLL_MAX ? small : m_new(struct pollfd, n + 1);
     if (n != 0) {
@@ -272,29 +313,33 @@ int zt_wait_poll(struct pollfd *fds, unsigned n, int32_t ms) {
     }
     all[n].fd = epoll_fd; // negative before the first use: ignored by poll
     all[n].events = POLLIN;
-    all[n].revents = 0;
 
-    // Between the last look at pending signals and the sleep none may slip through.
-    sigset_t both, before;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    sigprocmask(SIG_BLOCK, &both, &before);
-    struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-    if (pending()) {
-        ts.tv_sec = ts.tv_nsec = 0;
-        ms = 0;
-    }
-    int ready = ppoll(all, n + 1, ms < 0 ? NULL : &ts, &before);
-    int err = errno;
-    sigprocmask(SIG_SETMASK, &before, NULL);
-
-    if (ready > 0 && all[n].revents != 0) {
+    const mp_uint_t start = mp_hal_ticks_ms();
+    const uint32_t activity = zt_netif_activity();
+    int ready, err;
+    for (;;) {
+        int32_t left = pending() ? 0 : ms;
+        if (left > 0) {
+            mp_uint_t gone = mp_hal_ticks_ms() - start;
+            left = gone >= (mp_uint_t)ms ? 0 : ms - (int32_t)gone;
+        }
+        all[n].revents = 0;
+        ready = sleep_on(all, n + 1, in_pump ? left : sooner(left, next_ms));
+        err = errno;
+        woken = ready > 0 && all[n].revents != 0;
+        if (!woken) {
+            break;
+        }
         ready--;
-        woken = true;
-        uint64_t count;
-        ssize_t r = read(kick_fd, &count, sizeof(count));
-        (void)r; // nothing to read: it was a wire
+        if (zt_plane == NULL) {
+            read_kick();
+            break;
+        }
+        // What needs neither Python nor a socket of the stack is done from here, and the sleep goes on.
+        if (in_pump || left == 0 || ready != 0 || pending() || plane_turn() || zt_netif_activity() != activity) {
+            break;
+        }
+        set_next();
     }
     for (unsigned i = 0; i < n; i++) {
         fds[i].revents = ready > 0 ? all[i].revents : 0;
