@@ -136,7 +136,7 @@ static int of_network(const zt_entry_t *e, int network) {
 }
 
 void zt_members_flush(zt_plane_t *p, int network) {
-    for (unsigned i = 0; i < p->members.limit; i++) {
+    for (unsigned i = 0; i < p->members.fresh; i++) {
         zt_member_t *m = zt_table_at(&p->members, i);
         if (m && of_network(&m->head, network)) {
             zt_member_drop(p, m);
@@ -145,7 +145,7 @@ void zt_members_flush(zt_plane_t *p, int network) {
 }
 
 void zt_groups_flush(zt_plane_t *p, int network) {
-    for (unsigned i = 0; i < p->groups.limit; i++) {
+    for (unsigned i = 0; i < p->groups.fresh; i++) {
         zt_group_t *g = zt_table_at(&p->groups, i);
         if (g && of_network(&g->head, network)) {
             zt_table_del(&p->groups, g);
@@ -154,7 +154,7 @@ void zt_groups_flush(zt_plane_t *p, int network) {
 }
 
 void zt_plane_flush(zt_plane_t *p, unsigned kinds, int network) {
-    for (unsigned i = 0; kinds & ZT_PLANE_FLUSH_PEERS && i < p->peers.limit; i++) {
+    for (unsigned i = 0; kinds & ZT_PLANE_FLUSH_PEERS && i < p->peers.fresh; i++) {
         zt_peer_t *peer = zt_table_at(&p->peers, i);
         if (peer) {
             zt_table_del(&p->peers, peer);
@@ -166,7 +166,7 @@ void zt_plane_flush(zt_plane_t *p, unsigned kinds, int network) {
     if (kinds & ZT_PLANE_FLUSH_GROUPS) {
         zt_groups_flush(p, network);
     }
-    for (unsigned i = 0; kinds & ZT_PLANE_FLUSH_NETWORKS && i < p->networks.limit; i++) {
+    for (unsigned i = 0; kinds & ZT_PLANE_FLUSH_NETWORKS && i < p->networks.fresh; i++) {
         zt_network_t *net = zt_table_at(&p->networks, i);
         if (net && (network < 0 || (int)i == network)) {
             zt_network_drop(p, net);
@@ -202,7 +202,7 @@ static void age(uint32_t now, zt_peer_t *peer) {
 }
 
 void zt_plane_expire(zt_plane_t *p, uint32_t now) {
-    for (unsigned i = 0; i < p->peers.limit; i++) {
+    for (unsigned i = 0; i < p->peers.fresh; i++) {
         zt_peer_t *peer = zt_table_at(&p->peers, i);
         if (peer && !zt_valid(now, peer->until)) {
             zt_table_del(&p->peers, peer);
@@ -210,7 +210,7 @@ void zt_plane_expire(zt_plane_t *p, uint32_t now) {
             age(now, peer);
         }
     }
-    for (unsigned i = 0; i < p->members.limit; i++) {
+    for (unsigned i = 0; i < p->members.fresh; i++) {
         zt_member_t *m = zt_table_at(&p->members, i);
         if (m && !zt_valid(now, m->until)) {
             zt_member_drop(p, m);
@@ -219,7 +219,7 @@ void zt_plane_expire(zt_plane_t *p, uint32_t now) {
             m->seen &= (uint8_t)~(old(now, m->tx) ? SEEN_TX : 0);
         }
     }
-    for (unsigned i = 0; i < p->groups.limit; i++) {
+    for (unsigned i = 0; i < p->groups.fresh; i++) {
         zt_group_t *g = zt_table_at(&p->groups, i);
         if (g && !zt_valid(now, g->until)) {
             zt_table_del(&p->groups, g);

@@ -128,6 +128,7 @@ int zt_plane_member_del(zt_plane_t *plane, int network, const uint8_t address[5]
 int zt_plane_group_set(zt_plane_t *plane, uint32_t now, int network, const uint8_t mac[6],
                        const uint8_t adi[4], uint32_t gather, uint32_t ttl_ms, const uint8_t *addresses,
                        size_t count);
+// 1 if no frame went to it since it was set or last renewed: then it may run out.
 int zt_plane_group_renew(zt_plane_t *plane, uint32_t now, int network, const uint8_t mac[6],
                          const uint8_t adi[4], uint32_t ttl_ms);
 int zt_plane_group_del(zt_plane_t *plane, int network, const uint8_t mac[6], const uint8_t adi[4]);

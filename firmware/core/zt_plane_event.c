@@ -98,6 +98,9 @@ static void remove_first(zt_plane_t *p, const zt_plane_event_t *event) {
     }
     p->event_used -= taken;
     p->event_class[class_of(event)] -= taken;
+    if (p->event_used == 0) {
+        p->event_head = 0; // memory is touched as far as events pile up, not all of it in turn
+    }
 }
 
 int zt_plane_event_get(zt_plane_t *p, zt_plane_event_t *event, uint8_t *buf, size_t room) {

@@ -59,8 +59,9 @@ typedef struct {
     uint32_t seed;
     uint32_t stride;
     uint16_t limit;
+    uint16_t fresh; // from here on none was ever used, or written to
     uint16_t mask;
-    uint16_t free; // the first of the free ones
+    uint16_t free; // the first of those that were
     uint16_t used;
 } zt_table_t;
 
@@ -138,6 +139,7 @@ typedef struct {
     uint32_t until;
     uint32_t gather;
     uint16_t count;
+    uint8_t used; // since it was set or renewed
     uint8_t addresses[]; // 5 bytes each
 } zt_group_t;
 

@@ -306,6 +306,7 @@ int zt_plane_group_set(zt_plane_t *p, uint32_t now, int network, const uint8_t m
     g->until = deadline(now, ttl_ms);
     g->gather = gather;
     g->count = (uint16_t)count;
+    g->used = 0;
     if (count) {
         memcpy(g->addresses, addresses, count * 5);
     }
@@ -323,6 +324,10 @@ int zt_plane_group_renew(zt_plane_t *p, uint32_t now, int network, const uint8_t
     if (!g || !zt_valid(now, g->until)) {
         return -1;
     }
+    if (!g->used) {
+        return 1;
+    }
+    g->used = 0;
     g->until = deadline(now, ttl_ms);
     return 0;
 }

@@ -39,13 +39,10 @@ void zt_table_init(zt_table_t *t, uint8_t *entries, size_t stride, uint16_t limi
     t->limit = limit;
     t->mask = (uint16_t)(n - 1);
     t->used = 0;
-    t->free = limit ? 0 : NONE;
+    t->fresh = 0;
+    t->free = NONE;
     for (uint32_t i = 0; i < n; i++) {
         buckets[i] = NONE;
-    }
-    for (unsigned i = 0; i < limit; i++) {
-        entry(t, i)->next = (uint16_t)(i + 1U < limit ? i + 1 : NONE);
-        entry(t, i)->used = 0;
     }
 }
 
@@ -67,12 +64,14 @@ void *zt_table_add(zt_table_t *t, const uint8_t key[KEY]) {
     for (unsigned i = *bucket; i != NONE; i = entry(t, i)->next) {
         length++;
     }
-    if (t->free == NONE || length >= ZT_PLANE_CHAIN) {
+    if (t->used == t->limit || length >= ZT_PLANE_CHAIN) {
         return NULL;
     }
-    const uint16_t index = t->free;
+    const uint16_t index = t->free != NONE ? t->free : t->fresh++;
     zt_entry_t *e = entry(t, index);
-    t->free = e->next;
+    if (t->free != NONE) {
+        t->free = e->next;
+    }
     t->used++;
     memset(e, 0, t->stride);
     memcpy(e->key, key, KEY);
@@ -97,7 +96,7 @@ void zt_table_del(zt_table_t *t, void *gone) {
 }
 
 void *zt_table_at(const zt_table_t *t, uint32_t index) {
-    return index < t->limit && entry(t, index)->used ? entry(t, index) : NULL;
+    return index < t->fresh && entry(t, index)->used ? entry(t, index) : NULL;
 }
 
 uint16_t zt_table_index(const zt_table_t *t, const void *e) {

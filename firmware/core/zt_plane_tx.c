@@ -156,7 +156,7 @@ static int unicast(const tx_t *t) {
     return finish(t, peer, m, slot, at + t->n, VERB_FRAME);
 }
 
-static int copies(const tx_t *t, const zt_group_t *g, const uint8_t group[10]) {
+static int copies(const tx_t *t, zt_group_t *g, const uint8_t group[10]) {
     zt_plane_t *p = t->p;
     zt_network_t *net = t->net;
     const size_t fields = g->gather ? 13 : 9;
@@ -171,6 +171,7 @@ static int copies(const tx_t *t, const zt_group_t *g, const uint8_t group[10]) {
     if (t->n > SEND_MAX - at) {
         return zt_drop(p, ZT_PLANE_FRAME_LONG);
     }
+    g->used = 1;
     uint32_t sent = 0;
     int judged = 0;
     int result = ZT_PLANE_DROPPED;
@@ -237,7 +238,7 @@ static int multicast(const tx_t *t) {
     if (net->set.multicast_limit == 0) {
         return net_drop(net, ZT_PLANE_MULTICAST_OFF);
     }
-    const zt_group_t *g =
+    zt_group_t *g =
         zt_group_at(t->p, t->now, zt_table_index(&t->p->networks, net), group);
     return g && g->count ? copies(t, g, group) : hand_over(t);
 }

@@ -207,6 +207,16 @@ class Multicast:
         if room > 0 and left > 0:
             self._queue(now, key, g, Pending(net, parts, sent, left, ticks_add(now, _QUEUE_MS)))
 
+    def due(self, now, net, key):
+        """Would a frame to this group ask for more members now, or leave some out?"""
+        g = self.groups.get(key)
+        if g is None:
+            return True
+        room = net.config.multicast_limit - len(g.members)
+        if room <= 0:
+            return room < 0
+        return elapsed(now, g.last_gather, _GATHER_MS if g.members else _GATHER_SPACING_MS)
+
     def _replicator(self, now, net):
         best = None
         best_latency = 0

@@ -19,7 +19,7 @@ _ACTIVE_MS = const(2000)  # only what was in use lately is renewed
 _EVENTS = const(256)  # of one turn
 _PACKET, _FRAME, _COPY = const(1), const(2), const(3)
 _OPENED, _WHOLE = const(1), const(2)
-_FLUSH_PEERS, _FLUSH_MEMBERS, _FLUSH_GROUPS = const(1), const(4), const(8)
+_FLUSH_PEERS, _FLUSH_MEMBERS = const(1), const(4)
 _NONE = const(255)
 
 # peers, networks, members, groups, members of a group, packets in pieces, longest packet, bytes of
@@ -56,7 +56,7 @@ class Plane:
         self.networks = {}  # nwid -> index
         self.members = {}  # (nwid, address) -> _Entry
         self.peers = {}  # address -> _Entry, with slots, way, via
-        self.groups = set()  # keys of multicast.py
+        self.groups = {}  # key of multicast.py -> until when
         self._refused = {}  # nwid -> generation of a configuration the plane has no room for
         self._buf = driver.buf
         self._mv = driver.buf_mv
@@ -92,9 +92,8 @@ class Plane:
             m = net.members.table.get(address)
             if m is None or not self._install(now, net, m):
                 return
-        # Not renewed: now and then Python gathers, and lets late comers have what they missed.
         if self.c.group_set(index, key[8:], 0, TTL_MS, b"".join(order)):
-            self.groups.add(key)
+            self.groups[key] = ticks_add(now, TTL_MS)
 
     def _install(self, now, net, m):
         ttl = self._fit_member(now, net, m)
@@ -191,7 +190,8 @@ class Plane:
             self.c.network_del(index)
             for key in [k for k in self.members if k[0] == net.nwid]:
                 del self.members[key]
-            self.groups = set([k for k in self.groups if k[:8] != net.nwid])
+            for key in [k for k in self.groups if k[:8] == net.nwid]:
+                del self.groups[key]
 
     def member_changed(self, net, address):
         """Credentials of one member, or of all (None)."""
@@ -220,8 +220,7 @@ class Plane:
         self.peers = {}
 
     def group_changed(self, key):
-        if key in self.groups:
-            self.groups.discard(key)
+        if self.groups.pop(key, None) is not None:
             self.c.group_del(self.networks[key[:8]], key[8:])
 
     def _drop_peer(self, address):
@@ -246,12 +245,12 @@ class Plane:
             self._renew_peer(now, address, self.peers[address])
         for key in list(self.members):
             self._renew_member(now, key, self.members[key])
+        for key in list(self.groups):
+            self._renew_group(now, key)
         for nwid in self.networks:
             self.sync.fold(self.node.vl2.networks[nwid])
         if elapsed(now, self._expired_at, TTL_MS):
             self._expired_at = now
-            self.groups = set()
-            self.c.flush(_FLUSH_GROUPS, -1)
             self.c.expire()
         return _TICK_MS if self.peers else TTL_MS
 
@@ -286,6 +285,17 @@ class Plane:
                 self.member_changed(net, m.address)
         else:
             e.until = ticks_add(now, ttl)
+
+    def _renew_group(self, now, key):
+        """Renewed while it is used and a frame in Python would only do the same: once Python would
+        gather, or choose among more members than may be sent to, it gets the next one."""
+        until = self.groups[key]
+        net = self.node.vl2.networks[key[:8]]
+        right = not self.node.vl2.multicast.due(now, net, key)
+        if right and self.c.group_renew(self.networks[key[:8]], key[8:], TTL_MS):
+            self.groups[key] = ticks_add(now, TTL_MS)
+        elif ticks_diff(now, until) >= 0:
+            del self.groups[key]
 
     # --- traffic
 

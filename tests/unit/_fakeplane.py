@@ -23,6 +23,7 @@ class FakeC:
         self.member_ages = {}
         self.net_counts = [0] * 10
         self.full = False
+        self.quiet = False  # no frame goes to a group
         self.renewed = []
         self.waiting = []
 
@@ -91,6 +92,13 @@ class FakeC:
 
     def group_set(self, index, group, gather, ttl, addresses):
         self.groups[(index, bytes(group))] = bytes(addresses)
+        return True
+
+    def group_renew(self, index, group, ttl):
+        assert (index, bytes(group)) in self.groups
+        if self.quiet:
+            return False
+        self.renewed.append(bytes(group))
         return True
 
     def group_del(self, index, group):

@@ -187,6 +187,23 @@ def test_the_multicast_limit_bounds_the_copies(lib):
     assert p.drops(0) == {"rules_out": 1, "multicast_off": 1}
 
 
+def test_a_group_says_whether_it_was_used(lib):
+    p = plane(lib)
+    news = frame(GROUP, MAC[A], IPV4, b"news")
+
+    def renew():
+        return lib.zt_plane_group_renew(p.p, p.now, 0, GROUP, bytes(4), 6000)
+
+    assert renew() == -1
+    assert p.group(0, GROUP, [B]) == 0
+    assert renew() == 1 and renew() == 1
+    assert p.tx(0, news) == DONE
+    assert renew() == 0 and renew() == 1
+    p.tx(0, news)
+    assert p.group(0, GROUP, [B]) == 0
+    assert renew() == 1  # set anew
+
+
 def test_a_group_with_a_member_that_cannot_be_sent_to_is_pythons(lib):
     p = plane(lib)
     assert p.group(0, GROUP, [B, C]) == 0

@@ -191,6 +191,13 @@ static mp_obj_t group_set(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(group_set_obj, 5, 5, group_set);
 
+// group_renew(index, MAC and ADI, ttl_ms): False if it is not there, or was not used since.
+static mp_obj_t group_renew(mp_obj_t index, mp_obj_t group_in, mp_obj_t ttl) {
+    need();
+    return mp_obj_new_bool(zt_run_group_renew((int)mp_obj_get_int(index), bytes_of(group_in, 10), get_u32(ttl)) == 0);
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(group_renew_obj, group_renew);
+
 static mp_obj_t group_del(mp_obj_t index, mp_obj_t group_in) {
     need();
     return mp_obj_new_bool(zt_run_group_del((int)mp_obj_get_int(index), bytes_of(group_in, 10)) == 0);
@@ -362,6 +369,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_member_del), MP_ROM_PTR(&member_del_obj) },
     { MP_ROM_QSTR(MP_QSTR_member_stats), MP_ROM_PTR(&member_stats_obj) },
     { MP_ROM_QSTR(MP_QSTR_group_set), MP_ROM_PTR(&group_set_obj) },
+    { MP_ROM_QSTR(MP_QSTR_group_renew), MP_ROM_PTR(&group_renew_obj) },
     { MP_ROM_QSTR(MP_QSTR_group_del), MP_ROM_PTR(&group_del_obj) },
     { MP_ROM_QSTR(MP_QSTR_flush), MP_ROM_PTR(&flush_obj) },
     { MP_ROM_QSTR(MP_QSTR_expire), MP_ROM_PTR(&expire_obj) },

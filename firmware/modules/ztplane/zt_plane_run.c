@@ -255,6 +255,15 @@ int zt_run_group_del(int network, const uint8_t group[10]) {
     return ENTER(group_del, .network = network, .address = group);
 }
 
+static int group_renew(void *arg) {
+    const call_t *c = arg;
+    return zt_plane_group_renew(zt_plane, zt_port_ms(), c->network, c->address, c->address + 6, c->ttl);
+}
+
+int zt_run_group_renew(int network, const uint8_t group[10], uint32_t ttl_ms) {
+    return ENTER(group_renew, .network = network, .address = group, .ttl = ttl_ms);
+}
+
 static int flush(void *arg) {
     const call_t *c = arg;
     zt_plane_flush(zt_plane, c->flags, c->network);

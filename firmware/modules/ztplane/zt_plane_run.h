@@ -34,6 +34,7 @@ int zt_run_member_stats(int network, const uint8_t address[5], zt_plane_member_s
 // `group` is MAC and ADI, 10 bytes.
 int zt_run_group_set(int network, const uint8_t group[10], uint32_t gather, uint32_t ttl_ms, const uint8_t *addresses,
     size_t count);
+int zt_run_group_renew(int network, const uint8_t group[10], uint32_t ttl_ms);
 int zt_run_group_del(int network, const uint8_t group[10]);
 
 void zt_run_flush(unsigned kinds, int network);
