@@ -5,6 +5,7 @@
 // nothing but the tables is done here: a packet that asks for an answer, brings credentials, teaches a path
 // or a route or is not well formed goes to Python, opened, before anything of it has had an effect.
 
+#include "zt_bytes.h"
 #include "zt_lz4.h"
 #include "zt_plane_priv.h"
 #include "zt_wire.h"
@@ -214,6 +215,7 @@ static int packet(rx_t *r) {
     if (zt_open(r->peer->key, r->pkt, r->n)) {
         return zt_drop(r->p, ZT_PLANE_MAC);
     }
+    ZT_DECLASSIFY(r->pkt, r->n); // what a peer says is no secret to us
     return opened(r);
 }
 
