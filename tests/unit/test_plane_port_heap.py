@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # What a frame costs the interpreter, on the unix port with the stack in the process: nothing, in
-# and out, for UDP and TCP, in pieces, compressed, broadcast. The interpreter's heap must not grow by
-# a byte and its pump must not be called while the frames go through.
+# and out, for UDP and TCP, in pieces, compressed, broadcast. The interpreter's heap must not grow
+# by a byte and its pump must not be called while the frames go through.
 # micropython-only: CPython has neither plane nor stack.
 
 from zt import hal
