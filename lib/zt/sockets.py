@@ -10,6 +10,8 @@ def module():
     """The socket module; OSError where there is no network stack (CPython)."""
     if not hal.HAS_STACK:
         raise OSError("no network stack in this build")
-    import lwip
-
+    try:
+        import lwip
+    except ImportError:  # there is one stack, and it has our networks
+        import socket as lwip
     return lwip

@@ -18,6 +18,7 @@
 #include "esp_timer.h"
 #include "lwip/sockets.h"
 #include "zt_esp32.h"
+#include "zt_hal_lwip.h"
 #include "zt_netif.h"
 #include "zt_nic_py.h"
 #include "zt_plane_port.h"

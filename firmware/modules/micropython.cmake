@@ -1,0 +1,9 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# Our modules for cmake-based ports. _ztcrypto is for any; the rest needs a port of ours below it, which
+# among these is ESP-IDF's. (Make-based ports read the micropython.mk of each folder.)
+
+include(${CMAKE_CURRENT_LIST_DIR}/ztcrypto/micropython.cmake)
+if(ESP_PLATFORM)
+    include(${CMAKE_CURRENT_LIST_DIR}/../../ports/esp32/node.cmake)
+endif()

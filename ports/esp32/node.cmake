@@ -1,0 +1,44 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# The node's C code in the firmware of an ESP32: the modules, the interfaces and wires over ESP-IDF's lwIP,
+# this port. What the other ports need because lwIP is theirs (its memory, timers, checksums, and sockets) is
+# not here. tests/embedded/test_esp32_cmake.py holds the list against theirs.
+
+set(ZT_FIRMWARE ${CMAKE_CURRENT_LIST_DIR}/../../firmware)
+set(ZT_ESP32 ${CMAKE_CURRENT_LIST_DIR})
+
+add_library(usermod_zt INTERFACE)
+target_sources(usermod_zt INTERFACE
+    ${ZT_FIRMWARE}/modules/ztboard/modzthal.c
+    ${ZT_FIRMWARE}/modules/ztboard/zt_pump.c
+    ${ZT_FIRMWARE}/modules/ztnet/zt_nic_py.c
+    ${ZT_FIRMWARE}/modules/ztplane/modztplane.c
+    ${ZT_FIRMWARE}/modules/ztplane/zt_plane_run.c
+    ${ZT_FIRMWARE}/netif/zt_hal_lwip.c
+    ${ZT_FIRMWARE}/netif/zt_nd6.c
+    ${ZT_FIRMWARE}/netif/zt_netif.c
+    ${ZT_FIRMWARE}/netif/zt_netif_addr.c
+    ${ZT_FIRMWARE}/netif/zt_netif_input.c
+    ${ZT_FIRMWARE}/netif/zt_netif_ping.c
+    ${ZT_FIRMWARE}/netif/zt_netif_ring.c
+    ${ZT_FIRMWARE}/netif/zt_netif_route.c
+    ${ZT_FIRMWARE}/netif/zt_netif_tcp.c
+    ${ZT_ESP32}/zt_hal_esp32.c
+    ${ZT_ESP32}/zt_hooks_esp32.c
+    ${ZT_ESP32}/zt_pump_esp32.c
+)
+target_include_directories(usermod_zt INTERFACE
+    ${ZT_FIRMWARE}/modules/ztboard
+    ${ZT_FIRMWARE}/modules/ztnet
+    ${ZT_FIRMWARE}/modules/ztplane
+    ${ZT_FIRMWARE}/netif
+    ${ZT_ESP32}
+)
+# Messages of lwIP's neighbour discovery pass zt_nd6.c first.
+target_link_options(usermod_zt INTERFACE -Wl,--wrap=nd6_input)
+target_link_libraries(usermod INTERFACE usermod_zt)
+
+# lwIP's own sources ask the routes of our networks.
+idf_component_get_property(ZT_LWIP lwip COMPONENT_LIB)
+target_include_directories(${ZT_LWIP} PRIVATE ${ZT_ESP32})
+target_compile_definitions(${ZT_LWIP} PRIVATE ESP_IDF_LWIP_HOOK_FILENAME="zt_hooks_esp32.h")
