@@ -12,7 +12,7 @@ MPY := $(abspath $(or $(MICROPY_DIR),$(B)/src/micropython))
 LWIP := $(abspath $(or $(LWIP_DIR),$(B)/src/lwip))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build unix core qemu qemu-firmware qemu-plain flash run test test-embedded bench bench-embedded core-targets lint clean
+.PHONY: help setup build unix core qemu qemu-firmware qemu-plain esp32 flash run test test-embedded bench bench-embedded core-targets lint clean
 
 help:
 	@echo 'make run                 show the product: two nodes, a private network, a page over it'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test                every test; PART=unit|vectors|interop|embedded|lab for one part'
 	@echo 'make qemu                build the firmware of the emulated RV32 board and give its prompt'
 	@echo 'make test-embedded       only the tests of boards'
+	@echo 'make esp32 BOARD=ZT_ESP32_S3   build the firmware of an ESP32, where ESP-IDF is (untried)'
 	@echo 'make flash [PORT=.. BOARD=.. VARIANT=.. IMAGE=..]   put the firmware on an ESP32 (untried)'
 	@echo 'make bench               measure, beside other software'
 	@echo 'make bench-embedded      count instructions and bytes of the core on an emulated RV32'
@@ -57,6 +58,10 @@ qemu-plain: setup
 # Its network is QEMU's own, in a namespace without a way out: nothing leaves this machine.
 qemu: qemu-firmware
 	@unshare -rn sh -c 'ip link set lo up; exec $(PYTHON) tools/qemu_board.py $(QEMU_ARGS)'
+
+# ESP-IDF and MicroPython's own git tree have to be there; what is missing is named.
+esp32:
+	@$(MAKE) --no-print-directory -C ports/esp32 $(if $(BOARD),BOARD=$(BOARD)) $(if $(VARIANT),BOARD_VARIANT=$(VARIANT))
 
 flash:
 	@tools/toolchain.sh tools

@@ -61,6 +61,7 @@ missing_board_packages() {
     [ "$($riscv --print-file-name=picolibc.specs 2>/dev/null || echo picolibc.specs)" != picolibc.specs ] ||
         echo picolibc-riscv64-unknown-elf
     command -v qemu-system-riscv32 >/dev/null 2>&1 || echo qemu-system-misc
+    command -v cmake >/dev/null 2>&1 || echo cmake # reads the ESP32's board files
 }
 
 # For the core on other machines: cross compilers, an LLVM that knows Xtensa, the linker of another

@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What the tests of ports/esp32 share: where things are, which C files the firmware has, and a compiler
-# for each of the chips' instruction sets, fed with stand-ins for ESP-IDF's headers (idf_stub).
+# What the tests of ports/esp32 share: where things are, which C files the firmware has, and a
+# compiler for each of the chips' instruction sets, fed with stand-ins for ESP-IDF's headers
+# (idf_stub).
 
 import os
 import re
@@ -61,6 +62,7 @@ def includes():
     """-I for all of them; the stand-ins come before lwIP, whose options they bring."""
     folders = [
         STUB,
+        os.path.join(STUB, "config"),
         PORT,
         NETIF,
         CORE,

@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The board definitions of the ESP32's port, without the SDK: MicroPython's own cmake files read them, every
-# fragment of the configuration exists and says what the node needs, partitions add up, and what is missing
-# on a machine is named.
+# The board definitions of the ESP32's port, without the SDK: MicroPython's own cmake files read
+# them, every fragment of the configuration exists and says what the node needs, partitions add up,
+# and what is missing on a machine is named.
 # cpython-only: cmake
 
 import os
@@ -114,8 +114,8 @@ def test_the_merged_settings_are_what_a_node_needs(tmp_path):
         assert int(merged["CONFIG_LWIP_TCPIP_TASK_STACK_SIZE"]) >= 6144
         assert int(merged["CONFIG_LWIP_MAX_UDP_PCBS"]) >= 16
         on = ("LWIP_PPP_SUPPORT", "LWIP_IPV6", "BOOTLOADER_APP_ROLLBACK_ENABLE")
-        on += ("LWIP_HOOK_IP6_ROUTE_CUSTOM", "LWIP_HOOK_ND6_GET_GW_CUSTOM", "PARTITION_TABLE_CUSTOM")
-        for key in on:
+        on += ("LWIP_HOOK_IP6_ROUTE_CUSTOM", "LWIP_HOOK_ND6_GET_GW_CUSTOM")
+        for key in (*on, "PARTITION_TABLE_CUSTOM"):
             assert merged["CONFIG_" + key] == "y", (board, variant, key)
         for key in ("BT_ENABLED", "LWIP_TCPIP_CORE_LOCKING"):
             assert merged["CONFIG_" + key] == "n", (board, variant, key)
@@ -127,7 +127,8 @@ def test_flash_and_partitions_agree_on_every_board(tmp_path):
     need(("cmake", "cmake"))
     for board, variant in every():
         merged = settings_of(configured(str(tmp_path), board, variant))
-        sizes = [m for m in (2, 4, 8, 16, 32) if merged.get("CONFIG_ESPTOOLPY_FLASHSIZE_%dMB" % m) == "y"]
+        key = "CONFIG_ESPTOOLPY_FLASHSIZE_%dMB"
+        sizes = [m for m in (2, 4, 8, 16, 32) if merged.get(key % m) == "y"]
         assert sizes == [FLASH.get(variant, 8 if board == "ZT_ESP32_S3" else 4)]
         table = merged["CONFIG_PARTITION_TABLE_CUSTOM_FILENAME"].strip('"')
         check_table(partitions(table), sizes[0] << 20)
@@ -183,7 +184,8 @@ def test_micropythons_cmake_finds_our_modules(tmp_path):
     for path in node_sources():
         assert os.path.exists(path), path
         assert os.path.realpath(path) in got, path
-    assert any(s.endswith("modztcrypto.c") for s in got) and any(s.endswith("zt_plane_rx.c") for s in got)
+    for name in ("modztcrypto.c", "zt_plane_rx.c"):
+        assert any(s.endswith("/" + name) for s in got), name
     for folder in re.search(r"FOLDERS (.*)", said).group(1).split(";"):
         assert os.path.isdir(folder), folder
     assert 'DEFINED lwip_lib;PRIVATE;ESP_IDF_LWIP_HOOK_FILENAME="zt_hooks_esp32.h"' in said
@@ -191,7 +193,7 @@ def test_micropythons_cmake_finds_our_modules(tmp_path):
 
 
 def test_no_file_of_the_node_is_forgotten():
-    """What make builds of netif and the modules, cmake does too, or lwIP's own part is ESP-IDF's."""
+    """What make builds of netif and modules, cmake does too, but lwIP's part: ESP-IDF's own."""
     idfs = {"zt_modlwip.c", "zt_netif_chksum.c", "zt_netif_mem.c", "zt_netif_timer.c"}
     ours = {os.path.basename(p) for p in node_sources()}
     folders = [NETIF] + [os.path.join(MODULES, m) for m in ("ztboard", "ztnet", "ztplane")]
@@ -228,8 +230,8 @@ def test_what_is_missing_is_named_with_the_versions_that_work(tmp_path):
         assert ("idf.py is not in the PATH" in said) == good, said
     (tmp_path / "idf.py").write_text("#!/bin/sh\n")
     (tmp_path / "idf.py").chmod(0o755)
-    path = str(tmp_path) + os.pathsep + os.environ["PATH"]
-    code, said = said_by_check("sdk", "ZT_ESP32", "", str(tmp_path), IDF_PATH=str(tmp_path), PATH=path)
+    more = {"IDF_PATH": str(tmp_path), "PATH": str(tmp_path) + os.pathsep + os.environ["PATH"]}
+    code, said = said_by_check("sdk", "ZT_ESP32", "", str(tmp_path), **more)
     assert code == 1 and "is not MicroPython 1.25.0" in said
 
 

@@ -33,7 +33,8 @@
 #include "zt_wire.h"
 
 #define CHECK(x) do { if (!(x)) { printf("FAILED line %d: %s\n", __LINE__, #x); exit(1); } } while (0)
-#define ROUNDS 40 // of the interpreter between two of the bigger events
+#define ROUNDS 20 // of the interpreter between two of the bigger events
+#define RESTARTS 3 // while datagrams go back and forth
 #define FRAME 6
 #define HEAD (14 + 20 + 8)
 
@@ -325,7 +326,7 @@ static void *interpreter(void *arg) {
         if (round % ROUNDS == 0) {
             program_network(); // as a new configuration does
         }
-        if (round % (5 * ROUNDS) == 0) {
+        if (round % (4 * ROUNDS) == 0) {
             zt_plane_end(); // as a soft reset does, while bytes flow
             program();
             restarts++;
@@ -374,7 +375,7 @@ static void *udp(void *arg) {
     CHECK(s >= 0 && lwip_bind(s, (struct sockaddr *)&own, sizeof(own)) == 0);
     CHECK(lwip_setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
     uint8_t out[700], in[1500];
-    for (int got = 0, n = 0; got < want; n++) {
+    for (int got = 0, n = 0; got < want || restarts < RESTARTS; n++) {
         size_t size = 1 + (size_t)(n * 37) % sizeof(out);
         for (size_t i = 0; i < size; i++) {
             out[i] = pattern(i + (size_t)n);
@@ -488,7 +489,7 @@ int main(int argc, char **argv) {
         pthread_join(t[i], NULL);
     }
     printf("%d packets, %d forged, %d restarts of the plane, %d in the wrong thread\n", mirrored, forged, restarts, wrong_thread);
-    CHECK(wrong_thread == 0 && mirrored > 0 && forged > 0 && restarts > 0);
+    CHECK(wrong_thread == 0 && mirrored > 0 && forged > 0);
     printf("ok\n");
     _exit(0);
 }
