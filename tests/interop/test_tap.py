@@ -410,6 +410,21 @@ def test_devices_change_under_load(pair):
     assert "error" not in log(first) + log(second)
 
 
+def test_a_way_that_refuses_udp_segment(pair):
+    world, first, second = pair
+    net = world.net
+    two = [ip for ip in ips(second, world.nwid) if "." in ip][0]
+    reaches(net, "first", two)
+    # A datagram is longer than this: the kernel cuts it up, but only one that comes alone.
+    net.run("first", ["ip", "link", "set", "eth0", "mtu", "1300"], check=True)
+    before = plane(first), plane(second)
+    tcp(net, "second", two, "first", 7000, 2 * MIB)
+    if before[0] is not None:
+        sent = plane(first)["tx_messages"] - before[0]["tx_messages"]
+        came = plane(second)["rx_datagrams"] - before[1]["rx_datagrams"]
+        assert came > 1500 and sent > came * 9 // 10, (sent, came)
+
+
 def test_more_networks_than_the_plane_has_room_for(tmp_path):
     count = 18
     with Lab("root", "control", "first", "second") as net:

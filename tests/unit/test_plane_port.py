@@ -12,6 +12,7 @@ if not getattr(hal, "HAS_PLANE", False):
     raise unittest.SkipTest("no data plane on CPython; tests/run_mpy.py runs this file")
 
 import gc
+import os
 import socket
 from array import array
 
@@ -315,6 +316,30 @@ def test_a_burst_beyond_the_blocks_is_copied_and_none_is_lost():
     s.close()
     w.known()
     w.close()
+
+
+def test_without_offloads_of_the_kernel_the_same_goes_datagram_by_datagram():
+    messages = {}
+    for word in ("0", "1"):
+        os.putenv("ZT_UDP_OFFLOAD", word)
+        w = World().known()
+        before = w.counter("tx_messages"), w.counter("rx_messages"), w.counter("rx_datagrams")
+        for i in range(8):
+            p = w.frame(0x0800, echo(2700, i))
+            w.send(p[:1432])
+            w.send(bytes(p[0:8]) + A + b"\xff\x21\x00" + bytes(p[1432:]))
+            assert w.receive()[66:] == echo(2700, i)[28:], i
+        for i in range(8):
+            w.send(w.frame(0x0800, echo(100, i)))
+        for i in range(8):
+            assert w.receive()[66:] == echo(100, i)[28:], i
+        messages[word] = w.counter("tx_messages") - before[0]
+        received = w.counter("rx_messages") - before[1]
+        assert w.counter("rx_datagrams") - before[2] == 24
+        assert received == 24 or word == "1"
+        w.close()
+    # Eight of two pieces and a run of eight: 24 messages, or 8 and a few.
+    assert messages["0"] == 24 and 9 <= messages["1"] <= 16, messages
 
 
 def test_credentials_as_python_packs_them_are_taken_and_judged():

@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/udp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -82,8 +83,15 @@ static void init(void) {
     }
 }
 
+// ZT_UDP_OFFLOAD=0 in the environment does without UDP_GRO and UDP_SEGMENT, as a kernel that has neither.
+static bool offload(void) {
+    const char *word = getenv("ZT_UDP_OFFLOAD");
+    return word == NULL || strcmp(word, "0") != 0;
+}
+
 void zt_io_wire(int wire) {
-    int on = zt_plane != NULL;
+    int on = zt_plane != NULL && offload();
+    zt_wires[wire].no_gso = !on;
     setsockopt(zt_wires[wire].fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 }
 
