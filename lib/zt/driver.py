@@ -267,7 +267,10 @@ class Driver:
             self._gc_at = now
             self.uptime()
             self._watch_clock(now)
-            gc.collect()
+            if hasattr(self.hal, "tidy"):
+                self.hal.tidy()
+            else:
+                gc.collect()
 
     def _watch_clock(self, now):
         wall = wall_ms()

@@ -4,6 +4,7 @@
 # module and for the CPython backend.
 
 import errno
+import gc
 import os
 import sys
 
@@ -266,3 +267,15 @@ def mode(path):
         bits = int(f.read(), 8)
     os.remove(out)
     return bits
+
+
+def test_garbage_is_bounded_after_tidying():
+    if not hasattr(hal, "tidy"):
+        return  # CPython collects by itself
+    hal.tidy()
+    used = gc.mem_alloc()
+    most = 0
+    for _ in range(100):
+        bytearray(10000)
+        most = max(most, gc.mem_alloc() - used)
+    assert most < max(used // 2, 128 * 1024) + 16384, most

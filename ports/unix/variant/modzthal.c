@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "py/gc.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "zt_netif.h"
@@ -37,6 +38,23 @@ void zt_port_free(void *p) {
     free(p);
 }
 
+// tidy(): collect Python's garbage, and from now on also whenever half of what is in use has been allocated
+// anew: the heap stays near what the process needs instead of being filled up first.
+#define GARBAGE_MIN (128 * 1024)
+
+static void bound_garbage(size_t used) {
+    MP_STATE_MEM(gc_alloc_threshold) = MAX(used / 2, GARBAGE_MIN) / MICROPY_BYTES_PER_GC_BLOCK;
+}
+
+static mp_obj_t tidy(void) {
+    gc_collect();
+    gc_info_t info;
+    gc_info(&info);
+    bound_garbage(info.used);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(tidy_obj, tidy);
+
 // Called at the first import, also after a reset of the interpreter: what C kept of the last run is
 // let go, its Python objects are gone.
 static mp_obj_t hal_init(void) {
@@ -46,6 +64,7 @@ static mp_obj_t hal_init(void) {
     zt_wait_init();
     zt_netif_init();
     zt_netif_reset();
+    bound_garbage(0);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(hal_init_obj, hal_init);
@@ -67,6 +86,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_unwatch), MP_ROM_PTR(&zt_unwatch_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_pump), MP_ROM_PTR(&zt_set_pump_obj) },
     { MP_ROM_QSTR(MP_QSTR_sigterm_as_interrupt), MP_ROM_PTR(&zt_sigterm_obj) },
+    { MP_ROM_QSTR(MP_QSTR_tidy), MP_ROM_PTR(&tidy_obj) },
     { MP_ROM_QSTR(MP_QSTR_save), MP_ROM_PTR(&zt_save_obj) },
     { MP_ROM_QSTR(MP_QSTR_lock), MP_ROM_PTR(&zt_lock_obj) },
     { MP_ROM_QSTR(MP_QSTR_unlock), MP_ROM_PTR(&zt_unlock_obj) },
