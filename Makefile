@@ -12,7 +12,7 @@ MPY := $(abspath $(or $(MICROPY_DIR),$(B)/src/micropython))
 LWIP := $(abspath $(or $(LWIP_DIR),$(B)/src/lwip))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build unix core qemu qemu-firmware qemu-plain esp32 flash run test test-embedded bench bench-embedded core-targets lint clean
+.PHONY: help setup build unix core qemu qemu-firmware qemu-plain esp32 flash run test test-embedded bench bench-embedded core-targets natmod lint clean
 
 help:
 	@echo 'make run                 show the product: two nodes, a private network, a page over it'
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench               measure, beside other software'
 	@echo 'make bench-embedded      count instructions and bytes of the core on an emulated RV32'
 	@echo 'make core-targets        compile, try and weigh the core for six instruction sets'
+	@echo 'make natmod              the crypto core as .mpy files for stock firmware, in build/natmod'
 	@echo 'make lint                check the style of Python, C and shell'
 	@echo 'make setup               fetch tools, sources and Python packages only'
 	@echo 'make clean               remove what was built; the fetched sources stay'
@@ -88,6 +89,12 @@ bench-embedded: setup
 core-targets: setup
 	@tools/toolchain.sh targets
 	@$(PYTHON) tools/core_targets.py
+
+natmod: setup
+	@tools/toolchain.sh board
+	@tools/toolchain.sh targets
+	@tools/build_natmod.sh $(MPY) x64 rv32imc xtensawin
+	@cd build && wc -c natmod/*/_ztcrypto.mpy
 
 lint: setup
 	@tools/lint.sh

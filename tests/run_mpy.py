@@ -7,6 +7,8 @@
 # exception of a class named Skip. The sources in lib/ are tested, not the frozen copy.
 #
 #   python3 tests/run_mpy.py [-v] [FILE ...]
+#
+# ZT_MPY names another MicroPython to try, ZT_MPY_PATH folders that it imports from as well.
 
 import os
 import pathlib
@@ -16,13 +18,13 @@ import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-BINARY = TOP / "build" / "microzt"
+BINARY = pathlib.Path(os.environ.get("ZT_MPY", TOP / "build" / "microzt"))
 TIMEOUT_S = 300
 
 # Runs inside MicroPython. The frozen modules come last, for asyncio and what else is not in lib.
 INSIDE = """
 import sys, time
-sys.path[:] = [%(lib)r, %(unit)r, ".frozen"]
+sys.path[:] = [%(lib)r, %(unit)r] + %(more)r + [".frozen"]
 import zt
 assert not zt.__file__ or not zt.__file__.startswith("zt/"), "the frozen zt was imported"
 name = %(name)r
@@ -66,6 +68,7 @@ def run_file(path, verbose):
         "lib": str(TOP / "lib"),
         "unit": str(TOP / "tests" / "unit"),
         "name": path.stem,
+        "more": [x for x in os.environ.get("ZT_MPY_PATH", "").split(":") if x],
     }
     environment = dict(os.environ, MICROPYPATH="")
     try:

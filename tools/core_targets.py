@@ -133,7 +133,8 @@ class Xtensa:
         run([self.llvm["llvm-mc"], *options, "-o", out, source])
 
     def runtime(self, folder):
-        return [os.path.join(BARE, x) for x in ("start_xtensa.S", "bare.c", "int64_xtensa.c")]
+        own = [os.path.join(BARE, x) for x in ("start_xtensa.S", "bare.c", "div64_xtensa.c")]
+        return own + [os.path.join(TOP, "firmware", "natmod", "int64.c")]
 
     def link(self, objects, out):
         # The linker is that of another Xtensa, which is all the same to it.

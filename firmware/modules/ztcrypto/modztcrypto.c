@@ -1,14 +1,18 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // The crypto core as the MicroPython module _ztcrypto: unpacks arguments, checks lengths before anything
-// is written, calls firmware/core. Knows no algorithm. Same functions as lib/zt/_crypto_py.py.
+// is written, calls firmware/core. Knows no algorithm. Same functions as lib/zt/_crypto_py.py. Also part of
+// the native .mpy of firmware/natmod, which has the hash and the search, in steps, and the table for itself.
 
 #include <string.h>
 
+#if MICROPY_ENABLE_DYNRUNTIME
+#include "py/dynruntime.h"
+#else
 #include "py/mphal.h"
 #include "py/mpthread.h"
-#include "py/objint.h"
 #include "py/runtime.h"
+#endif
 
 #include "zt_bytes.h"
 #include "zt_c25519.h"
@@ -74,27 +78,25 @@ static uint8_t *get_packet(mp_obj_t arg, mp_int_t n) {
 
 // A 64-bit number, which a small int of this machine may not hold.
 static uint64_t get_uint64(mp_obj_t arg) {
-    uint8_t bytes[8];
-    if (!mp_obj_is_exact_type(arg, &mp_type_int)) {
-        mp_int_t n = mp_obj_get_int(arg);
-        if (n < 0) {
+    if (mp_obj_is_small_int(arg)) {
+        if (MP_OBJ_SMALL_INT_VALUE(arg) < 0) {
             mp_raise_ValueError(MP_ERROR_TEXT("block must be 64 bits"));
         }
-        return (uint64_t)n;
+        return (uint64_t)MP_OBJ_SMALL_INT_VALUE(arg);
     }
-    if (mp_obj_int_sign(arg) < 0 || !mp_obj_int_to_bytes_impl(arg, false, sizeof(bytes), bytes)) {
+    const mp_obj_t high = mp_binary_op(MP_BINARY_OP_RSHIFT, arg, MP_OBJ_NEW_SMALL_INT(32));
+    // Of a negative number -1 is left.
+    if (mp_obj_is_true(mp_binary_op(MP_BINARY_OP_RSHIFT, high, MP_OBJ_NEW_SMALL_INT(32)))) {
         mp_raise_ValueError(MP_ERROR_TEXT("block must be 64 bits"));
     }
-    return zt_load64_le(bytes);
+    return (uint64_t)(uint32_t)mp_obj_get_int_truncated(high) << 32 | (uint32_t)mp_obj_get_int_truncated(arg);
 }
 
 // New bytes from a local secret, which is wiped; the copy belongs to the caller.
 static mp_obj_t take_bytes(uint8_t *local, size_t n) {
-    vstr_t v;
-    vstr_init_len(&v, n);
-    memcpy(v.buf, local, n);
+    const mp_obj_t out = mp_obj_new_bytes(local, n);
     zt_wipe(local, n);
-    return mp_obj_new_bytes_from_vstr(&v);
+    return out;
 }
 
 // ---- hashes and ciphers ----
@@ -209,6 +211,8 @@ static mp_obj_t ztcrypto_verify(mp_obj_t public_key, mp_obj_t msg, mp_obj_t sig)
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(ztcrypto_verify_obj, ztcrypto_verify);
 
+#if !MICROPY_ENABLE_DYNRUNTIME
+
 // ---- the identity hash and the search ----
 
 static uint8_t *map_memory(void) {
@@ -302,6 +306,8 @@ static mp_obj_t ztcrypto_identity_search(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(ztcrypto_identity_search_obj, 1, 2, ztcrypto_identity_search);
 
+#endif
+
 // ---- packets ----
 
 static mp_obj_t ztcrypto_lz4_decompress(mp_obj_t src, mp_obj_t dst) {
@@ -369,6 +375,8 @@ static mp_obj_t ztcrypto_wipe(mp_obj_t buf) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(ztcrypto_wipe_obj, ztcrypto_wipe);
 
+#if !MICROPY_ENABLE_DYNRUNTIME
+
 static const mp_rom_map_elem_t ztcrypto_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__ztcrypto) },
     { MP_ROM_QSTR(MP_QSTR_BACKEND), MP_ROM_QSTR(MP_QSTR_c) },
@@ -400,3 +408,5 @@ const mp_obj_module_t ztcrypto_module = {
     .globals = (mp_obj_dict_t *)&ztcrypto_globals,
 };
 MP_REGISTER_MODULE(MP_QSTR__ztcrypto, ztcrypto_module);
+
+#endif

@@ -1,7 +1,8 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// What an Xtensa compiler calls for 64-bit numbers, which other compilers bring along. __muldi3 only because
-// no core of the emulator has the instruction for the upper half of a product, which an ESP32 has.
+// What a 32-bit compiler calls for 64-bit numbers; compilers bring it along for programs, but not for a native
+// .mpy. __muldi3 is called only where the processor has no instruction for the upper half of a product. (The
+// tests of the core use this on Xtensa, too.)
 
 #include <stdint.h>
 
@@ -9,8 +10,6 @@ uint64_t __muldi3(uint64_t a, uint64_t b);
 uint64_t __ashldi3(uint64_t v, int n);
 uint64_t __lshrdi3(uint64_t v, int n);
 int64_t __ashrdi3(int64_t v, int n);
-uint64_t __udivdi3(uint64_t n, uint64_t d);
-uint64_t __umoddi3(uint64_t n, uint64_t d);
 
 uint64_t __muldi3(uint64_t a, uint64_t b) {
     const uint32_t al = (uint32_t)a, ah = (uint32_t)(a >> 32), bl = (uint32_t)b, bh = (uint32_t)(b >> 32);
@@ -50,28 +49,4 @@ int64_t __ashrdi3(int64_t v, int n) {
     // Of a negative number the complement is shifted: ones come in.
     const uint64_t sign = v < 0 ? ~(uint64_t)0 : 0;
     return (int64_t)(__lshrdi3((uint64_t)v ^ sign, n) ^ sign);
-}
-
-static uint64_t divide(uint64_t n, uint64_t d, uint64_t *rest) {
-    uint64_t quotient = 0, r = 0;
-    for (int i = 63; i >= 0; i--) {
-        r = r << 1 | (n >> i & 1);
-        if (r >= d) {
-            r -= d;
-            quotient |= 1ULL << i;
-        }
-    }
-    *rest = r;
-    return quotient;
-}
-
-uint64_t __udivdi3(uint64_t n, uint64_t d) {
-    uint64_t rest;
-    return divide(n, d, &rest);
-}
-
-uint64_t __umoddi3(uint64_t n, uint64_t d) {
-    uint64_t rest;
-    divide(n, d, &rest);
-    return rest;
 }
