@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # The package's public names, loaded when first used: zt.Node (the sans-IO core), zt.aio (asyncio),
-# zt.NIC (as network.WLAN), zt.socket (the network's socket module), zt.use_sockets(), and under
-# `zt exec` zt.node, the running node. Importing zt alone opens nothing.
+# zt.NIC (as network.WLAN), zt.memory() (what it takes), zt.socket (the network's socket module),
+# zt.use_sockets(), and under `zt exec` zt.node, the running node. Importing zt opens nothing.
 
 import sys
 
@@ -21,6 +21,10 @@ def __getattr__(name):
         from .card import NIC
 
         return NIC
+    if name == "memory":
+        from .usage import memory
+
+        return memory
     if name == "socket":
         from .sockets import module
 

@@ -26,6 +26,11 @@ _SAVE_MS = 600000
 _running = None
 
 
+def active():
+    """The zt.NIC that is up, or None."""
+    return _running
+
+
 def _roomy():
     """Is there memory for the identity hash? Boards with PSRAM and desktops."""
     if not hasattr(gc, "mem_free"):

@@ -75,11 +75,16 @@ class Asked:
 
     def status(self, param=None):
         """Without argument one of the STAT_ numbers, as WLAN.status(). Else one of: "online"
-        (a root answers), "networks", "peers", "node" (as the JSON API has them), "flash"."""
+        (a root answers), "networks", "peers", "node" (as the JSON API has them), "flash",
+        "memory"."""
         if param is None:
             return self._stat()
         if param == "online":
             return self.node is not None and self.node.online
+        if param == "memory":
+            from .usage import memory
+
+            return memory()
         if param not in ("networks", "peers", "node", "flash"):
             raise ValueError("unknown status param")
         node = self._need()

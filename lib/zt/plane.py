@@ -47,10 +47,11 @@ class _Entry:
 
 
 class Plane:
-    """The plane of one driver and node; made by start()."""
+    """The plane of one driver and node; made by start(). `size`: bytes of its tables."""
 
-    def __init__(self, c, driver, node):
+    def __init__(self, c, driver, node, size=0):
         self.c = c
+        self.size = size
         self.driver = driver
         self.node = node
         self.networks = {}  # nwid -> index
@@ -381,8 +382,8 @@ def start(driver, node):
     import _ztplane
 
     try:
-        _ztplane.start(node.address, _LIMITS[node.limits.profile], driver.hal.random(16))
+        size = _ztplane.start(node.address, _LIMITS[node.limits.profile], driver.hal.random(16))
     except OSError as e:
         log.warn("plane", "not started: %s" % e)
         return None
-    return Plane(_ztplane, driver, node)
+    return Plane(_ztplane, driver, node, size)

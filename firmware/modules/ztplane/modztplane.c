@@ -57,6 +57,7 @@ static void read_place(zt_plane_path_t *path, const uint8_t *p) {
 // ---- begin and end
 
 // start(address, limits, random): limits as in zt_plane_limits_t, without the unused one.
+// start(address, limits, random) -> bytes of memory its tables take
 static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_in) {
     const uint8_t *address = bytes_of(address_in, 5);
     const uint8_t *random = bytes_of(random_in, 16);
@@ -79,7 +80,7 @@ static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_i
         case ZT_RUN_BAD_LIMITS:
             mp_raise_ValueError(MP_ERROR_TEXT("bad limits"));
     }
-    return mp_const_none;
+    return mp_obj_new_int_from_uint(zt_plane_size(&l));
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(start_obj, start);
 

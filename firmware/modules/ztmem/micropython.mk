@@ -1,0 +1,5 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# _ztmem for make-based ports.
+
+SRC_USERMOD_C += $(USERMOD_DIR)/modztmem.c

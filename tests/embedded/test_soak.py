@@ -1,0 +1,63 @@
+# microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+#
+# An hour of a board's life inside the board (soak.py): its heap neither grows nor falls to pieces.
+# ZT_SOAK_MINUTES makes it longer; the first rounds are for caches and tables to fill.
+
+import os
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+sys.path[:0] = [str(TOP / "tools"), str(HERE.parent / "unit"), str(HERE)]
+
+import boards  # noqa: E402
+import pytest  # noqa: E402
+import qemu_board  # noqa: E402
+from _people import IDS  # noqa: E402
+
+EXTRA = "/extra"
+MINUTES = int(os.environ.get("ZT_SOAK_MINUTES", "60"))
+SLACK = 256  # bytes: what waits or was just heard differs from round to round
+NOT_ON_BOARDS = ("jsontext", "rulesjson")
+
+
+def compiled(folder):
+    """The controller and what it needs, as .mpy: (path on the board, bytes)."""
+    lib = TOP / "lib" / "zt"
+    files = sorted((lib / "controller").glob("*.py")) + [lib / (n + ".py") for n in NOT_ON_BOARDS]
+    for source in files:
+        made = folder / "made.mpy"
+        cross = [str(TOP / "build" / "mpy-cross" / "mpy-cross"), "-O3", "-o", str(made)]
+        subprocess.run(cross + [str(source)], check=True)
+        name = source.relative_to(lib).with_suffix(".mpy")
+        yield "%s/zt/%s" % (EXTRA, name), made.read_bytes()
+
+
+def test_an_hour_leaves_the_heap_as_it_was(tmp_path):
+    why = boards.missing()
+    if why:
+        pytest.skip(why)
+    disk = str(tmp_path / "flash.img")
+    qemu_board.make_disk(disk)
+    with qemu_board.Board(disk=disk) as board:
+        repl = board.connect()
+        repl.enter()
+        repl.run("import os\nfor f in ('', '/zt', '/zt/controller'): os.mkdir(%r + f)" % EXTRA)
+        for path, data in compiled(tmp_path):
+            repl.put(path, data)
+        repl.soft_reset()
+        settings = "IDS = %r\nMINUTES = %d\nEXTRA = %r\n" % (IDS, MINUTES, EXTRA)
+        said = repl.run(settings + (HERE / "soak.py").read_text(), 30 * MINUTES)
+    print(said)
+    assert "joined OK" in said
+    rounds = [[int(w) for w in line.split()[1:]] for line in said.split("\n") if "round" in line]
+    assert [r[0] for r in rounds] == list(range(10, MINUTES + 1, 10))
+    for before, after in zip(rounds, rounds[1:]):
+        assert after[4] > before[4] and after[5] > 50, "no traffic"
+    # The first round fills caches and tables; then the second half of the time is like the first.
+    half = len(rounds) // 2
+    first, second = rounds[1 : half + 1], rounds[half + 1 :]
+    assert max(r[1] for r in second) <= max(r[1] for r in first) + SLACK, "the heap grew"
+    assert max(r[3] for r in second) >= min(r[3] for r in first), "the largest free piece shrank"
