@@ -177,6 +177,11 @@ class Members:
         if self.admitted:
             self.admitted.clear()
 
+    def look_again(self, m):
+        """Without short cuts at the next frame of this member, and to it: something is due."""
+        self.ready.pop(m.mac, None)
+        self.admitted.pop(m.address, None)
+
     def forget(self, address):
         self.settle(address)
         m = self.table.pop(address)

@@ -21,6 +21,7 @@ _PACKET, _FRAME, _COPY = const(1), const(2), const(3)
 _OPENED, _WHOLE = const(1), const(2)
 _FLUSH_PEERS, _FLUSH_MEMBERS = const(1), const(4)
 _NONE = const(255)
+_BOTH = const(3)  # ADMITTED, SENDABLE
 
 # peers, networks, members, groups, members of a group, packets in pieces, longest packet, bytes of
 # events, bytes of rules and credentials. At each bound Python does the rest.
@@ -141,6 +142,8 @@ class Plane:
         if net.config is None or net.cut or m.generation != net.generation:
             return 0
         flags = self.sync.flags(now, net, m)
+        if flags != _BOTH:
+            net.members.look_again(m)
         ttl = TTL_MS
         if flags & SENDABLE:
             ttl = min(ttl, frames.PUSH_MS - ticks_diff(now, m.last_push))
@@ -158,7 +161,8 @@ class Plane:
             return False
         e = self.peers.get(address)
         slots = sorted_slots(peer, now)
-        way = planesync.pack_way(slot.path, [s.path for s in slots])
+        sends = _sends(now, peer, via, slot)
+        way = planesync.pack_way(slot.path if sends else None, [s.path for s in slots])
         if not self.c.peer_set(address, peer.key, way, ttl):
             self.peers.pop(address, None)
             return False
@@ -168,6 +172,7 @@ class Plane:
         e.until = ticks_add(now, ttl)
         e.slots = slots
         e.slot = slot
+        e.sends = sends
         e.via = via
         e.relayed = via is not peer
         self.peers[address] = e
@@ -179,7 +184,7 @@ class Plane:
             return 0
         if via is not peer:
             return _DOUBT_MS if peer.best_slot(now) is not None else _RELAYED_MS
-        return 0 if slot.quiet(now) or slot.dead(now) else TTL_MS
+        return TTL_MS
 
     # --- at once, when something is no longer so
 
@@ -268,6 +273,8 @@ class Plane:
             # Not in use, or a packet should come through Python: it may run out.
             if ticks_diff(now, e.until) >= 0:
                 del self.peers[address]
+        elif e.sends != _sends(now, peer, via, slot):
+            self._install_peer(now, address)
         elif self.c.peer_renew(address, TTL_MS):
             e.until = ticks_add(now, TTL_MS)
         else:
@@ -360,6 +367,13 @@ class Plane:
         self.members = {}
         self.networks = {}
         self.c.stop()
+
+
+def _sends(now, peer, via, slot):
+    """May the plane send there? Not on a path that is to be asked first: Python's next frame does.
+    What comes from the peer by another way is received all the same.
+    """
+    return via is not peer or not (slot.quiet(now) or slot.dead(now))
 
 
 def sorted_slots(peer, now):

@@ -39,8 +39,8 @@ def pack_place(path):
 
 
 def pack_way(path, sources):
-    """Where to send, and where packets may come from."""
-    parts = [pack_place(path)]
+    """Where to send (None: nowhere), and where packets may come from."""
+    parts = [pack_place(path) if path is not None else bytes(20)]
     parts.extend([pack_place(p) for p in sources])
     return b"".join(parts) + bytes(20 * (1 + SOURCES - len(parts)))
 

@@ -10,6 +10,7 @@ from zt._compat import ticks_add, ticks_diff
 from zt.const import NET_ACCESS_DENIED, NET_OK
 from zt.credential import Ownership, Tag
 from zt.path import Path
+from zt.peer import Slot
 
 _BOTH = planesync.ADMITTED | planesync.SENDABLE
 
@@ -152,7 +153,7 @@ def test_a_silent_path_goes_back_to_python_which_asks():
     w.c.peer_ages[w.b.address] = [0, 0, 9, 900, NEVER, NEVER, 10, NEVER, NEVER]
     w.c.member_ages[w.b.address] = (NEVER, 10)
     t = 0
-    while w.b.address in w.c.peers and t < 20:
+    while w.c.peers[w.b.address][1][:20] != bytes(20) and t < 20:
         w.sim.now = ticks_add(w.sim.now, 1000)
         w.p.tick(w.sim.now)
         t += 1
@@ -160,6 +161,40 @@ def test_a_silent_path_goes_back_to_python_which_asks():
     sent = len(w.sim.wire)
     w.a_to_b()
     assert len(w.sim.wire) == sent + 2, "the frame and an ECHO"
+    assert w.c.peers[w.b.address][1][:20] == bytes(20)
+    w.sim.run(100)  # which is answered
+    w.a_to_b()
+    slot = w.peer().slots[0]
+    assert w.c.peers[w.b.address][1][:20] == _place(slot.path.remote, slot.path.local_socket)
+
+
+def test_who_only_listens_keeps_its_entry_whatever_way_it_would_send():
+    # B sends by one path, the better one of ours is another: silent, with nobody to ask on it.
+    w = World().settled()
+    peer = w.peer()
+    old = peer.slots[0]
+    other = Path(old.path.local_socket, (bytes((10, 0, 0, 77)), 9993))
+    other.last_in = ticks_add(w.sim.now, -2500)
+    other.latency = 0
+    new = Slot(other, ticks_add(w.sim.now, -2500))
+    peer.slots.append(new)
+    peer.slots_changed()
+    assert peer.best_slot(w.sim.now) is new
+    w.b_to_a()
+    w.sim.run(50)
+    assert w.c.peers[w.b.address][1][:20] == _place(other.remote, other.local_socket)
+    w.c.member_ages[w.b.address] = (20, NEVER)
+    for second in range(10):
+        w.sim.now = ticks_add(w.sim.now, 1000)
+        w.c.peer_ages[w.b.address] = [9, 900, 0, 0, 20, 20, NEVER, NEVER, NEVER]
+        e = w.p.peers[w.b.address]
+        w.c.peer_ages[w.b.address][7 + e.slots.index(old)] = 20
+        w.p.tick(w.sim.now)
+        way = w.c.peers[w.b.address][1]
+        sources = (way[20:40], way[40:60])
+        assert _place(old.path.remote, old.path.local_socket) in sources, second
+        assert (way[:20] == bytes(20)) == (second >= 1), second
+    assert w.member() is not None
 
 
 def test_what_is_used_is_renewed_and_its_times_come_back():
@@ -207,6 +242,22 @@ def test_a_due_push_of_credentials_ends_sendable_and_a_due_like_ends_admitted():
     m.last_push = now
     m.pushed = w.net.generation - 1
     assert w.p.sync.flags(now, w.net, m) == planesync.ADMITTED
+
+
+def test_what_is_due_to_a_member_is_done_at_the_next_frame_and_not_in_a_minute():
+    # With a network that accepts all, Python has short cuts that would put it off.
+    w = World().settled()
+    m = w.net.members.table[w.b.address]
+    assert m.mac in w.net.members.ready and m.address in w.net.members.admitted
+    m.last_like = ticks_add(w.sim.now, -61000)
+    m.last_push = ticks_add(w.sim.now, -501000)
+    w.p.tick(w.sim.now)
+    assert w.member() is None
+    w.b_to_a()
+    w.sim.run(50)
+    assert w.member()[0] == planesync.ADMITTED
+    w.a_to_b()
+    assert w.member()[0] == _BOTH
 
 
 def test_counters_of_the_network_include_the_planes():
