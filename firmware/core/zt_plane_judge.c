@@ -22,7 +22,7 @@ static void copies(zt_plane_t *p, const zt_network_t *net, const zt_rules_out_t 
         memset(&ev, 0, sizeof ev);
         ev.kind = ZT_PLANE_EVENT_COPY;
         ev.wire = -1;
-        ev.network = (int16_t)zt_table_index(&p->networks, net);
+        ev.network = (int16_t)zt_table_index(net);
         ev.nic = net->set.nic;
         memcpy(ev.address, out->copies[i].dest, 5);
         ev.copy_flags = out->copies[i].flags;

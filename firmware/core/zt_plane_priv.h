@@ -49,7 +49,7 @@ enum {
 // The head of every entry.
 typedef struct {
     uint16_t next; // in its bucket, or of the free
-    uint16_t used;
+    uint16_t used; // 0, or its index and 1
     uint8_t key[KEY]; // filled up with zeros
 } zt_entry_t;
 
@@ -75,7 +75,7 @@ void *zt_table_add(zt_table_t *t, const uint8_t key[KEY]);
 // Wipes the entry.
 void zt_table_del(zt_table_t *t, void *entry);
 void *zt_table_at(const zt_table_t *t, uint32_t index); // NULL if not in use
-uint16_t zt_table_index(const zt_table_t *t, const void *entry);
+uint16_t zt_table_index(const void *entry); // of one in use
 
 // ---- blocks of different sizes, for rules and credentials
 

@@ -196,7 +196,7 @@ static int opened(rx_t *r) {
         return hand_over(r);
     }
     zt_member_t *m =
-        zt_member_at(r->p, r->now, zt_table_index(&r->p->networks, net), r->pkt + SOURCE);
+        zt_member_at(r->p, r->now, zt_table_index(net), r->pkt + SOURCE);
     if (!m || !(m->flags & ZT_PLANE_ADMITTED)) {
         return hand_over(r);
     }

@@ -138,11 +138,11 @@ zt_network_t *zt_network_at(const zt_plane_t *p, int index) {
 
 int zt_plane_network_find(const zt_plane_t *p, const uint8_t nwid[8]) {
     const zt_network_t *net = zt_network_by_id(p, nwid);
-    return net ? (int)zt_table_index(&p->networks, net) : -1;
+    return net ? (int)zt_table_index(net) : -1;
 }
 
 void zt_network_drop(zt_plane_t *p, zt_network_t *net) {
-    const int index = zt_table_index(&p->networks, net);
+    const int index = zt_table_index(net);
     zt_members_flush(p, index);
     zt_groups_flush(p, index);
     zt_arena_put(&p->arena, net->block);
@@ -155,7 +155,7 @@ int zt_plane_network_set(zt_plane_t *p, const zt_plane_network_t *set, const uin
     key_of(key, -1, set->nwid, 8);
     zt_network_t *net = zt_table_find(&p->networks, key);
     if (net) {
-        const int index = zt_table_index(&p->networks, net);
+        const int index = zt_table_index(net);
         zt_members_flush(p, index);
         zt_groups_flush(p, index);
         zt_arena_put(&p->arena, net->block);
@@ -189,7 +189,7 @@ int zt_plane_network_set(zt_plane_t *p, const zt_plane_network_t *set, const uin
     memcpy(r->rfc4193 + 1, set->nwid, 8);
     r->rfc4193[9] = 0x99;
     r->rfc4193[10] = 0x93;
-    return zt_table_index(&p->networks, net);
+    return zt_table_index(net);
 }
 
 int zt_plane_network_del(zt_plane_t *p, int network) {

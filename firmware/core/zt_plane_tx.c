@@ -23,7 +23,7 @@ static int hand_over(const tx_t *t) {
     memset(&ev, 0, sizeof ev);
     ev.kind = ZT_PLANE_EVENT_FRAME;
     ev.wire = -1;
-    ev.network = (int16_t)zt_table_index(&t->p->networks, t->net);
+    ev.network = (int16_t)zt_table_index(t->net);
     ev.nic = t->net->set.nic;
     return zt_event_put(t->p, &ev, t->segments, t->count);
 }
@@ -118,7 +118,7 @@ static void count(const tx_t *t) {
 // The member to whom a frame can go now, and its peer; NULL if there is something for Python to do first.
 static zt_member_t *sendable(const tx_t *t, const uint8_t address[5], zt_peer_t **peer) {
     zt_member_t *m =
-        zt_member_at(t->p, t->now, zt_table_index(&t->p->networks, t->net), address);
+        zt_member_at(t->p, t->now, zt_table_index(t->net), address);
     if (!m || !(m->flags & ZT_PLANE_SENDABLE)) {
         return NULL;
     }
@@ -238,8 +238,7 @@ static int multicast(const tx_t *t) {
     if (net->set.multicast_limit == 0) {
         return net_drop(net, ZT_PLANE_MULTICAST_OFF);
     }
-    zt_group_t *g =
-        zt_group_at(t->p, t->now, zt_table_index(&t->p->networks, net), group);
+    zt_group_t *g = zt_group_at(t->p, t->now, zt_table_index(net), group);
     return g && g->count ? copies(t, g, group) : hand_over(t);
 }
 

@@ -23,6 +23,11 @@ typedef struct {
     size_t ready; // bytes of it that are for the payload
 } packet_t;
 
+static void end(packet_t *p) {
+    zt_wipe(&p->cipher, sizeof(p->cipher));
+    zt_wipe(p->stream, 64 + p->ready);
+}
+
 // Keys the cipher for this packet as VL1 4.3 says, and makes block 0 and what comes with it at little cost.
 static void start(packet_t *p, const uint8_t session[48], const uint8_t *pkt, size_t n) {
     uint8_t key[32];
@@ -68,7 +73,7 @@ int zt_seal(const uint8_t session[48], uint8_t *pkt, size_t n, unsigned suite) {
     }
     zt_poly1305((const uint8_t *)p.stream, pkt + VERB, n - VERB, tag);
     memcpy(pkt + MAC, tag, 8);
-    zt_wipe(&p, sizeof(p));
+    end(&p);
     zt_wipe(tag, sizeof(tag));
     return 0;
 }
@@ -86,7 +91,7 @@ int zt_open(const uint8_t session[48], uint8_t *pkt, size_t n) {
     if (verdict == 0 && pkt[FLAGS] & 0x08) {
         crypt(&p, pkt + VERB, n - VERB);
     }
-    zt_wipe(&p, sizeof(p));
+    end(&p);
     zt_wipe(tag, sizeof(tag));
     return verdict;
 }

@@ -110,13 +110,14 @@ def reference(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory):
-    """Builds that differ: by run-time choice, without it, boards' loads, another compiler."""
+    """Builds that differ: by run-time choice or less of it, boards' loads, another compiler."""
     cc = shutil.which("cc") or shutil.which("gcc")
     if not cc:
         pytest.skip("no C compiler (Debian package gcc)")
     folder = str(tmp_path_factory.mktemp("wide"))
     cores = [
         build(folder, "wide", cc, []),
+        build(folder, "no_avx512", cc, ["-DZT_NO_AVX512"]),
         build(folder, "no_avx2", cc, ["-DZT_NO_AVX2"]),
         build(folder, "board", cc, ["-DZT_PORTABLE", "-DZT_ALIGNED_WORDS=1"]),
     ]

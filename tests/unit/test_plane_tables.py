@@ -5,6 +5,7 @@
 import collections
 import ctypes
 import random
+import sys
 
 import _plane
 import pytest
@@ -323,17 +324,16 @@ def test_a_table_full_of_entries_finds_each_and_none_else(lib):
 
 
 def _bucket(address, mask):
-    """The hash of zt_plane_table.c, seed zero."""
-    key = address + bytes(7)
-    h = 0
-    for i in range(0, 12, 4):
-        h = (h ^ int.from_bytes(key[i : i + 4], "little")) * 0x9E3779B1 & 0xFFFFFFFF
-        h ^= h >> 15
-    h = h * 0x85EBCA77 & 0xFFFFFFFF
-    return (h ^ h >> 13) & mask
+    """The hash of zt_plane_table.c where there are numbers of 128 bits, seed zero."""
+    hide = 0x9E3779B97F4A7C15
+    product = (int.from_bytes(address, "little") ^ hide) * (1 << 63 ^ hide >> 17)
+    both = (product ^ product >> 64) & 0xFFFFFFFFFFFFFFFF
+    return (both ^ both >> 29) & mask
 
 
 def test_a_chain_has_eight_links_at_most(lib):
+    if sys.maxsize < 1 << 32:
+        pytest.skip("the hash of smaller machines is another")
     p = Plane(lib, A, bytes(16), peers=64)
     addresses = [i.to_bytes(5, "big") for i in range(1, 2000)]
     same = [a for a in addresses if _bucket(a, 63) == 17]

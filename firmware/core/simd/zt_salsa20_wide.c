@@ -1,7 +1,8 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // Salsa20, four blocks side by side in 128-bit registers and, where the processor has AVX2, eight in
-// those of 256. Constant time. What the compiler spills of the vectors is not wiped, as it is not of words.
+// those of 256; both once more where it has AVX-512VL, whose rotations and registers save a third of the
+// instructions. Constant time. What the compiler spills of the vectors is not wiped, as it is not of words.
 
 #include "zt_simd.h"
 
@@ -35,9 +36,25 @@ static inline void count_blocks(zt_salsa20_t *s, uint32_t n) {
 #include "zt_salsa20_lanes.h"
 #endif
 
+#if ZT_SIMD_AVX512
+#define LANES 4
+#define NAME four_blocks_vl
+#define TARGET __attribute__((target("avx512vl")))
+#define VECTOR four_vl_t
+#include "zt_salsa20_lanes.h"
+
+#define LANES 8
+#define NAME eight_blocks_vl
+#define TARGET __attribute__((target("avx512vl")))
+#define VECTOR eight_vl_t
+#include "zt_salsa20_lanes.h"
+#endif
+
+typedef void blocks_t(zt_salsa20_t *, unsigned, uint8_t *);
+
 // The last n bytes, up to 64 * LANES: the key stream is made aside.
 static size_t xor_part(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n,
-    void (*blocks)(zt_salsa20_t *, unsigned, uint8_t *)) {
+    blocks_t *blocks) {
     uint8_t stream[512];
     const uint64_t block = (uint64_t)s->word[9] << 32 | s->word[8];
     memset(stream, 0, n > 256 ? 512 : 256);
@@ -52,21 +69,29 @@ static size_t xor_part(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n,
 
 size_t zt_salsa20_xor_wide(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_t n) {
     size_t done = 0;
+    blocks_t *four = four_blocks;
 #if ZT_SIMD_AVX2
-    if (n > 256 && zt_has_avx2()) {
+    blocks_t *eight = zt_has_avx2() ? eight_blocks : NULL;
+#if ZT_SIMD_AVX512
+    if (zt_has_avx512vl()) {
+        four = four_blocks_vl;
+        eight = eight_blocks_vl;
+    }
+#endif
+    if (eight && n > 256) {
         for (; n - done >= 512; done += 512) {
-            eight_blocks(s, rounds, buf + done);
+            eight(s, rounds, buf + done);
         }
         if (n - done > 256) {
-            return done + xor_part(s, rounds, buf + done, n - done, eight_blocks);
+            return done + xor_part(s, rounds, buf + done, n - done, eight);
         }
     }
 #endif
     for (; n - done >= 256; done += 256) {
-        four_blocks(s, rounds, buf + done);
+        four(s, rounds, buf + done);
     }
     if (n - done > 64) {
-        done += xor_part(s, rounds, buf + done, n - done, four_blocks);
+        done += xor_part(s, rounds, buf + done, n - done, four);
     }
     return done;
 }

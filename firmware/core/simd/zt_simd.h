@@ -2,7 +2,8 @@
 //
 // The one place that chooses between the portable code and that for wide registers. Each function does as
 // much as pays and returns how much; the portable code, which is the reference and what boards run, does
-// the rest. ZT_PORTABLE leaves all of it out, ZT_NO_AVX2 only what is chosen at run time.
+// the rest. ZT_PORTABLE leaves all of it out, ZT_NO_AVX2 only what is chosen at run time, ZT_NO_AVX512 of
+// that only the last step.
 
 #ifndef ZT_SIMD_H
 #define ZT_SIMD_H
@@ -19,6 +20,9 @@
 #endif
 #if defined(__x86_64__) && !defined(ZT_NO_AVX2)
 #define ZT_SIMD_AVX2 1
+#if !defined(ZT_NO_AVX512)
+#define ZT_SIMD_AVX512 1
+#endif
 #endif
 #endif
 
@@ -26,6 +30,14 @@
 // The compiler's own record of the processor, filled in before main: a load and a test.
 static inline int zt_has_avx2(void) {
     return __builtin_cpu_supports("avx2");
+}
+#endif
+
+// Of AVX-512 only rotations and the upper 16 registers, on vectors of 128 and 256 bits: no processor clocks
+// down for that.
+#if ZT_SIMD_AVX512
+static inline int zt_has_avx512vl(void) {
+    return __builtin_cpu_supports("avx512vl");
 }
 #endif
 
