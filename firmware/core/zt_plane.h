@@ -57,7 +57,7 @@ typedef struct {
 size_t zt_plane_size(const zt_plane_limits_t *limits);
 
 // Bytes of one entry or slot of each table, in this order: fixed part, peer, network, member, group,
-// reassembly slot, event record without its bytes. Hash buckets are 2 bytes each, up to two per entry.
+// reassembly slot, event record without its bytes. Hash buckets are 2 bytes each, two to four per entry.
 #define ZT_PLANE_SIZES 7
 void zt_plane_sizes(const zt_plane_limits_t *limits, uint32_t out[ZT_PLANE_SIZES]);
 

@@ -41,7 +41,7 @@ static unsigned hash(const zt_table_t *t, const uint8_t key[KEY]) {
 
 uint32_t zt_table_buckets(uint16_t limit) {
     uint32_t n = 1;
-    while (n < limit) {
+    while (n < 2U * limit) {
         n *= 2;
     }
     return n;

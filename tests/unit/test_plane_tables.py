@@ -336,10 +336,10 @@ def test_a_chain_has_eight_links_at_most(lib):
         pytest.skip("the hash of smaller machines is another")
     p = Plane(lib, A, bytes(16), peers=64)
     addresses = [i.to_bytes(5, "big") for i in range(1, 2000)]
-    same = [a for a in addresses if _bucket(a, 63) == 17]
+    same = [a for a in addresses if _bucket(a, 127) == 17]
     assert [p.peer(a, KEY_B) for a in same[:10]] == [0] * 8 + [-1] * 2
     assert p.peer_del(same[3]) == 0 and p.peer(same[9], KEY_B) == 0
-    other = [a for a in addresses if _bucket(a, 63) == 18]
+    other = [a for a in addresses if _bucket(a, 127) == 18]
     assert p.peer(other[0], KEY_B) == 0
 
 
