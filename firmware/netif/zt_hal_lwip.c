@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "lwip/ip.h"
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
 #include "lwip/udp.h"
@@ -162,6 +163,13 @@ static void received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_ad
     (void)pcb;
     int wire = (int)((wire_t *)arg - wires);
     zt_addr_t from;
+    if (zt_netif_ours(ip_current_input_netif())) {
+        // Out of one of our networks: lwIP takes a packet for any address it has from any interface. A
+        // tunnel in the tunnel has no end, and the plane is not to be entered from within.
+        zt_hal_drops.rx_loop++;
+        pbuf_free(p);
+        return;
+    }
     to_address(&from, ip, port);
     if (zt_plane == NULL) {
         if (!queue_put(wire, &from, p)) {

@@ -38,6 +38,7 @@ typedef struct {
     uint32_t rx_full;   // datagrams that found the queue to Python full
     uint32_t rx_budget; // more to decrypt than the budget allows
     uint32_t rx_memory; // no memory for a copy
+    uint32_t rx_loop;   // came out of one of our own networks
     uint32_t tx_slot;   // no free slot
     uint32_t tx_loop;   // the way led into one of our own networks
     uint32_t tx_route;  // no interface for the destination

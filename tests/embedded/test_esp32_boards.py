@@ -111,7 +111,7 @@ def test_the_merged_settings_are_what_a_node_needs(tmp_path):
     need(("cmake", "cmake"))
     for board, variant in every():
         merged = settings_of(configured(str(tmp_path), board, variant))
-        assert int(merged["CONFIG_LWIP_TCPIP_TASK_STACK_SIZE"]) >= 6144
+        assert int(merged["CONFIG_LWIP_TCPIP_TASK_STACK_SIZE"]) >= 7168
         assert int(merged["CONFIG_LWIP_MAX_UDP_PCBS"]) >= 16
         on = ("LWIP_PPP_SUPPORT", "LWIP_IPV6", "BOOTLOADER_APP_ROLLBACK_ENABLE")
         on += ("LWIP_HOOK_IP6_ROUTE_CUSTOM", "LWIP_HOOK_ND6_GET_GW_CUSTOM")

@@ -116,7 +116,7 @@ def test_a_configuration_that_breaks_an_interface_stops_the_build(tmp_path):
         ("CONFIG_LWIP_PPP_SUPPORT 1", "CONFIG_LWIP_PPP_SUPPORT 0", "CONFIG_LWIP_PPP_SUPPORT"),
         ("CONFIG_LWIP_IPV6 1", "CONFIG_LWIP_IPV6 0", "CONFIG_LWIP_IPV6"),
         ("NUM_ADDRESSES 6", "NUM_ADDRESSES 2", "CONFIG_LWIP_IPV6_NUM_ADDRESSES"),
-        ("STACK_SIZE 6144", "STACK_SIZE 3072", "CONFIG_LWIP_TCPIP_TASK_STACK_SIZE"),
+        ("STACK_SIZE 7168", "STACK_SIZE 3072", "CONFIG_LWIP_TCPIP_TASK_STACK_SIZE"),
         ("UDP_PCBS 24", "UDP_PCBS 8", "CONFIG_LWIP_MAX_UDP_PCBS"),
         ("IP6_ROUTE_CUSTOM 1", "IP6_ROUTE_CUSTOM 0", "CONFIG_LWIP_HOOK_IP6_ROUTE_CUSTOM"),
         ("#endif", "#define %s 1\n#endif" % locking, locking),

@@ -160,7 +160,7 @@ static int enter_drops(void *arg) {
 // wire_drops(): what was lost on the wires, by cause.
 static mp_obj_t wire_drops(void) {
     static const char *const names[] = {
-        "rx_full", "rx_budget", "rx_memory", "tx_slot", "tx_loop", "tx_route", "tx_stack",
+        "rx_full", "rx_budget", "rx_memory", "rx_loop", "tx_slot", "tx_loop", "tx_route", "tx_stack",
     };
     uint32_t values[MP_ARRAY_SIZE(names)];
     MP_STATIC_ASSERT(sizeof(zt_hal_drops) == sizeof(values));

@@ -9,6 +9,9 @@
 // sends it back sealed anew. So a socket that talks to the peer's address talks to ours, and every byte of it
 // crosses the plane twice.
 //
+// Now and then it forges one, or sends a datagram for the board's wire from within the network, which has
+// to be refused there: else the plane would be entered from within.
+//
 // While bytes flow the interpreter renews, reads counters, replaces the network, and ends the plane and begins
 // it again under full load (a soft reset). At the end it takes all down in the order of a real one, and asks
 // that nothing is left. Arguments: bytes of TCP, datagrams of UDP.
@@ -118,6 +121,18 @@ static bool mirror(uint16_t ethertype, uint8_t *p, size_t n) {
     return false;
 }
 
+// A datagram for the board's wire, out of the network: it must not get there.
+static void tunnel_in_tunnel(uint8_t *p) {
+    memcpy(p + 16, board_ip, 4);
+    p[22] = (uint8_t)(wire_port >> 8);
+    p[23] = (uint8_t)wire_port;
+    p[26] = p[27] = 0; // no checksum
+    p[10] = p[11] = 0;
+    uint16_t sum = ip_sum(p, 20);
+    p[10] = (uint8_t)(sum >> 8);
+    p[11] = (uint8_t)sum;
+}
+
 // A frame from the board on its Wi-Fi; what the board is to get in return is written over it.
 static size_t answer(uint8_t *f, size_t n) {
     static uint64_t id = 0x1000;
@@ -146,6 +161,10 @@ static size_t answer(uint8_t *f, size_t n) {
     }
     if (!mirror((uint16_t)(z[36] << 8 | z[37]), z + 38, zn - 38)) {
         return 0;
+    }
+    static int datagrams;
+    if (z[47] == 17 && zn >= 66 && ++datagrams % 20 == 0) {
+        tunnel_in_tunnel(z + 38);
     }
     id++;
     for (int i = 0; i < 8; i++) {
@@ -284,7 +303,7 @@ static void turn(void) {
     static uint8_t buf[ZT_PLANE_PACKET_MAX];
     zt_plane_event_t ev;
     ask_t a = { .buf = buf };
-    while (zt_run_event(&ev, buf)) {
+    while (zt_run_event(&ev, buf, sizeof(buf))) {
         if (ev.kind == ZT_PLANE_EVENT_FRAME) {
             frame(buf, ev.n);
         }
@@ -309,6 +328,7 @@ static void turn(void) {
 
 static int finish(void *arg) {
     (void)arg;
+    CHECK(zt_hal_drops.rx_loop > 0);
     CHECK(zt_wire_close(wire) == 0);
     zt_netif_reset();
     struct netif *netif;
