@@ -221,6 +221,10 @@ class NIC(Asked):
             if self._handler is not None:
                 self._handler(event)
 
+    def on_trial(self, judge):
+        """Call judge(now, online) at each turn until it returns None (zt.ota)."""
+        self._trial = judge
+
     def irq(self, handler=None):
         """Call handler(event) for each event, a dict as in docs/api.md; None ends it. It runs
         between two turns of the node: keep it short."""

@@ -22,6 +22,7 @@ NAMES = (
     "wifi.psk",
     "hostname",
     "ota.key",
+    "ota.trial",
 )
 VALUE_MAX = const(10240)  # our choice: above the longest planet
 
