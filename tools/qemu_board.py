@@ -49,11 +49,12 @@ def tap_network(name):
 
 class Board:
     """A running machine. `namespace`: a prefix of words that runs a command where the board is to
-    be, such as ["ip", "netns", "exec", NAME]; `log`: a file for what QEMU says."""
+    be, such as ["ip", "netns", "exec", NAME]; `log`: a file for what QEMU says;
+    `hold`: it starts when the serial line is connected, so that nothing said is lost."""
 
     def __init__(
         self,
-        image=IMAGE,
+        image=None,
         disk=None,
         netdev=None,
         mac=None,
@@ -61,6 +62,7 @@ class Board:
         icount=False,
         namespace=(),
         log=None,
+        hold=False,
     ):
         self.repl = None
         # The socket is made here and handed down: no port to agree on, nothing to race for, and
@@ -72,18 +74,20 @@ class Board:
         command = list(namespace) + [QEMU, "-machine", "virt", "-bios", "none", "-m", "16M"]
         command += ["-cpu", "rv32,a=false,f=false,d=false", "-display", "none", "-monitor", "none"]
         command += ["-semihosting", "-global", "virtio-mmio.force-legacy=false"]
-        command += ["-device", "virtio-rng-device", "-kernel", image]
+        command += ["-device", "virtio-rng-device", "-kernel", image or IMAGE]
         if append:
             command += ["-append", append]
         if disk:
-            command += ["-drive", "if=none,format=raw,id=d0,file=" + disk]
+            # The board's power may fail, this machine's is taken for granted: no fsync per write.
+            command += ["-drive", "if=none,format=raw,id=d0,cache=unsafe,file=" + disk]
             command += ["-device", "virtio-blk-device,drive=d0"]
         if netdev:
             mac = mac or "52:54:00:%02x:%02x:%02x" % tuple(os.urandom(3))
             command += ["-netdev", netdev, "-device", "virtio-net-device,netdev=n0,mac=" + mac]
         if icount:
             command += ["-icount", "shift=0,align=off,sleep=off"]
-        command += ["-chardev", "socket,id=s0,fd=%d,server=on,wait=off" % listener.fileno()]
+        wait = "on" if hold else "off"
+        command += ["-chardev", "socket,id=s0,fd=%d,server=on,wait=%s" % (listener.fileno(), wait)]
         command += ["-serial", "chardev:s0"]
         self.process = subprocess.Popen(
             command,

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -16,8 +17,11 @@ sys.path[:0] = [os.path.join(TOP, "tools"), os.path.join(TOP, "tests", "interop"
 import client  # noqa: E402
 import lab  # noqa: E402
 import qemu_board  # noqa: E402
+import rawrepl  # noqa: E402
+import test_interop  # noqa: E402
 
 BOARD_IP = "10.77.0.99"
+OK, DENIED = 1010, 1022  # nic.status()
 
 BOOT = """
 import network
@@ -86,8 +90,8 @@ class Board:
         net.ip("tuntap", "add", "dev", "tap" + name, "mode", "tap")
         net.ip("link", "set", "tap" + name, "master", "br0", "up")
 
-    def start(self, append="", icount=False):
-        """Power on."""
+    def start(self, append="", icount=False, hold=False):
+        """Power on; with `hold` when the serial line is connected."""
         with open(self._log, "ab") as log:
             self.machine = qemu_board.Board(
                 disk=self.disk,
@@ -96,6 +100,7 @@ class Board:
                 icount=icount,
                 namespace=self.net.enter,
                 log=log,
+                hold=hold,
             )
         self.net.children.append(self.machine.process)
 
@@ -104,6 +109,20 @@ class Board:
         What it said meanwhile."""
         self.repl = self.machine.connect(lambda data: self.said.append(data))
         return self.repl.enter_idle()
+
+    def said_until_exit(self, seconds, mark=None):
+        """Start it with hold=True before: what it says until the machine stops by itself, or it
+        has said `mark`, and its exit status (None: it still runs)."""
+        port = rawrepl.connect(self.machine.url())
+        said = b""
+        end = time.monotonic() + seconds
+        try:
+            while time.monotonic() < end and (mark is None or mark not in said):
+                said += port.read(4096, 1)
+        except EOFError:
+            pass
+        port.close()
+        return said.decode("utf-8", "replace"), self.machine.exit_status(0 if mark else 2)
 
     def stop(self):
         """Pull the plug."""
@@ -180,3 +199,27 @@ class Board:
             self.run("print(nic.status(), nic.node.networks())"),
         )
         return ms
+
+
+class Scene:
+    """A lab with a root, a controller, and a board that has been switched on once."""
+
+    def __init__(self, net, folder):
+        self.net = net
+        self.world = test_interop.World(net, folder, "ours")
+        self.controller = self.world.controller
+        self.nwid = self.world.nwid
+        self.board = Board(net, folder)
+        self.board.provision(folder / "identity", self.world.planet, self.nwid)
+
+    def authorize(self, address, yes=True):
+        verb = "authorize" if yes else "deauthorize"
+        self.controller.zt("member", verb, self.nwid, address)
+
+    def boot(self):
+        """Switch the board on; its address, when it is online."""
+        self.board.start()
+        said = self.board.prompt()
+        assert "Traceback" not in said, said
+        self.board.wait("nic.status('online')", 30)
+        return self.board.eval("nic.config('address')")

@@ -5,19 +5,17 @@
 # controller changes it follows over the air. Times are the board's own. cpython-only: needs
 # namespaces and an emulator
 
-import os
 import time
 
 import boards
-import client
 import pytest
-import test_interop
-from boards import BOARD_IP, Board
+from boards import BOARD_IP, DENIED, OK, Scene
 from client import Libzt, Ours, wait_for
 from lab import Lab
 
-OK, DENIED = 1010, 1022
 FOLLOWS_MS = 2000
+
+pytestmark = pytest.mark.usefixtures("a_board_is_possible")
 
 PAGE = """
 import asyncio
@@ -56,39 +54,6 @@ while True:
 s.close()
 print(answer.decode())
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def possible():
-    why = boards.missing()
-    if why:
-        if os.environ.get("ZT_NEED_INTEROP"):
-            pytest.fail(why)
-        pytest.skip(why)
-
-
-class Scene:
-    """A lab with a root, a controller, and a board that has been switched on once."""
-
-    def __init__(self, net, folder):
-        self.net = net
-        self.world = test_interop.World(net, folder, "ours")
-        self.controller = self.world.controller
-        self.nwid = self.world.nwid
-        self.board = Board(net, folder)
-        self.board.provision(folder / "identity", self.world.planet, self.nwid)
-
-    def authorize(self, address, yes=True):
-        verb = "authorize" if yes else "deauthorize"
-        self.controller.zt("member", verb, self.nwid, address)
-
-    def boot(self):
-        """Switch the board on; its address, when it is online."""
-        self.board.start()
-        said = self.board.prompt()
-        assert "Traceback" not in said, said
-        self.board.wait("nic.status('online')", 30)
-        return self.board.eval("nic.config('address')")
 
 
 @pytest.fixture

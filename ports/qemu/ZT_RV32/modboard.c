@@ -86,17 +86,17 @@ static MP_DEFINE_CONST_DICT(flash_dict, flash_table);
 static MP_DEFINE_CONST_OBJ_TYPE(flash_type, MP_QSTR_Flash, MP_TYPE_FLAG_NONE, make_new, flash_new, locals_dict,
     &flash_dict);
 
-// flash_blank(): is the first pair of blocks, where a file system begins, in no use? A disk fresh from the
-// host is zero, an erased flash is ones. A power cut during the very first formatting leaves neither, so a
-// first pair without the file system's name in it counts as well.
+// flash_blank(): has no block but the first two ever been written? Those two are all that formatting touches,
+// so with them alone there is nothing to lose, and a format that the power cut short can be repeated. Every
+// block in use begins with something; a disk fresh from the host is zero, an erased one is ones.
 static mp_obj_t flash_blank(void) {
-    uint8_t part[64];
-    for (uint32_t at = 0; at < 2 * ZT_FLASH_BLOCK; at += ZT_FLASH_BLOCK) {
-        if (!zt_flash_read(at, part, sizeof(part))) {
+    for (uint32_t block = 2; block < zt_flash_blocks(); block++) {
+        uint8_t head[16];
+        if (!zt_flash_read(block * ZT_FLASH_BLOCK, head, sizeof(head))) {
             return mp_const_false;
         }
-        for (size_t i = 0; i + 8 <= sizeof(part); i++) {
-            if (memcmp(part + i, "littlefs", 8) == 0) {
+        for (size_t i = 0; i < sizeof(head); i++) {
+            if (head[i] != head[0] || (head[i] != 0 && head[i] != 0xff)) {
                 return mp_const_false;
             }
         }

@@ -30,7 +30,6 @@
 // ---- clock ----
 
 #define MTIME ((volatile uint32_t *)0x0200bff8)
-#define MTIMECMP ((volatile uint32_t *)0x02004000)
 #define RTC ((volatile uint32_t *)0x00101000)
 #define TICKS_PER_MS 10000
 
@@ -187,10 +186,7 @@ void zt_board_init(void) {
     #endif
     if (!once) {
         once = true;
-        // Interrupts are never taken; those enabled here end a wait.
-        __asm volatile ("csrrci zero, mstatus, 8" ::: "memory");
         zt_virtio_wake_init();
-        __asm volatile ("csrw mie, %0" :: "r" (1u << 11 | 1u << 7) : "memory");
         zt_flash_cut(zt_board_argument("cut", 0), zt_board_argument("seed", 0));
     }
 }
@@ -310,11 +306,7 @@ void zt_board_sleep(int ms) {
     }
     uint64_t before = zt_board_ticks();
     uint64_t end = ms < 0 ? UINT64_MAX : before + (uint64_t)ms * TICKS_PER_MS;
-    MTIMECMP[1] = UINT32_MAX;
-    MTIMECMP[0] = (uint32_t)end;
-    MTIMECMP[1] = (uint32_t)(end >> 32);
-    __asm volatile ("wfi" ::: "memory");
-    zt_virtio_wake_done();
+    zt_virtio_sleep(end);
     zt_board_idle += zt_board_ticks() - before;
 }
 

@@ -42,7 +42,7 @@ static bool in_range(uint32_t at, size_t n) {
     return at <= size && n <= size - at;
 }
 
-static uint8_t sector[SECTOR];
+static uint8_t sector[ZT_FLASH_BLOCK / 4];
 
 bool zt_flash_read(uint32_t at, uint8_t *p, size_t n) {
     if (!in_range(at, n)) {
@@ -51,10 +51,17 @@ bool zt_flash_read(uint32_t at, uint8_t *p, size_t n) {
     while (n != 0) {
         uint32_t offset = at % SECTOR;
         size_t take = SECTOR - offset < n ? SECTOR - offset : n;
-        if (!zt_virtio_disk(false, at / SECTOR, sector)) {
-            return false;
+        if (offset == 0 && n >= SECTOR) {
+            take = n - n % SECTOR;
+            if (!zt_virtio_disk_read(at / SECTOR, p, take)) {
+                return false;
+            }
+        } else {
+            if (!zt_virtio_disk_read(at / SECTOR, sector, SECTOR)) {
+                return false;
+            }
+            memcpy(p, sector + offset, take);
         }
-        memcpy(p, sector + offset, take);
         at += (uint32_t)take;
         p += take;
         n -= take;
@@ -67,7 +74,7 @@ static bool change(uint32_t at, const uint8_t *p, size_t n, bool torn) {
     while (n != 0) {
         uint32_t offset = at % SECTOR;
         size_t take = SECTOR - offset < n ? SECTOR - offset : n;
-        if (!zt_virtio_disk(false, at / SECTOR, sector)) {
+        if (!zt_virtio_disk_read(at / SECTOR, sector, SECTOR)) {
             return false;
         }
         for (size_t i = 0; i < take; i++) {
@@ -79,7 +86,7 @@ static bool change(uint32_t at, const uint8_t *p, size_t n, bool torn) {
             }
             sector[offset + i] = wanted;
         }
-        if (!zt_virtio_disk(true, at / SECTOR, sector)) {
+        if (!zt_virtio_disk_write(at / SECTOR, sector, SECTOR, 1)) {
             return false;
         }
         at += (uint32_t)take;
@@ -96,6 +103,10 @@ static bool operate(uint32_t at, const uint8_t *p, size_t n) {
     if (fails()) {
         change(at, p, n != 0 ? 1 + draw() % n : 0, true);
         zt_board_halt(ZT_FLASH_CUT_EXIT);
+    }
+    if (p == NULL) { // a whole block, at once
+        memset(sector, 0xff, sizeof(sector));
+        return zt_virtio_disk_write(at / SECTOR, sector, sizeof(sector), ZT_FLASH_BLOCK / sizeof(sector));
     }
     return change(at, p, n, false);
 }

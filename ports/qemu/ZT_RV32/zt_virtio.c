@@ -239,34 +239,47 @@ uint32_t zt_virtio_disk_sectors(void) {
         uint32_t base = begin(DISK, 0);
         if (base != 0 && queue_start(base, 0, &disk_queue)) {
             REG(base, STATUS) = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK;
-            disk_queue.driver.flags = 1;
             disk = base;
         }
     }
     return disk != 0 ? REG(disk, CONFIG) : 0;
 }
 
-bool zt_virtio_disk(bool write, uint32_t sector, uint8_t buf[512]) {
+static bool disk_request(bool write, uint32_t sector, uint8_t *buf, size_t n, unsigned times) {
     static struct {
         uint32_t type;
         uint32_t unused;
         uint64_t sector;
     } request;
     static volatile uint8_t status;
-    if (sector >= zt_virtio_disk_sectors()) {
+    uint32_t size = zt_virtio_disk_sectors();
+    uint32_t count = (uint32_t)n / 512 * times;
+    if (sector > size || count > size - sector) {
         return false;
     }
     request.type = write;
     request.sector = sector;
     status = 255;
     describe(&disk_queue, 0, &request, sizeof(request), DESC_NEXT);
-    describe(&disk_queue, 1, buf, 512, DESC_NEXT | (write ? 0 : DESC_WRITE));
-    describe(&disk_queue, 2, (void *)(uintptr_t)&status, 1, DESC_WRITE);
+    unsigned i = 1;
+    while (times-- != 0) {
+        describe(&disk_queue, i++, buf, n, DESC_NEXT | (write ? 0 : DESC_WRITE));
+    }
+    describe(&disk_queue, i, (void *)(uintptr_t)&status, 1, DESC_WRITE);
     offer(disk, 0, &disk_queue, 0);
     while (!answered(&disk_queue)) {
+        zt_virtio_sleep(UINT64_MAX); // a core that spins takes the processor from the disk's thread
     }
     disk_queue.seen++;
     return status == 0;
+}
+
+bool zt_virtio_disk_read(uint32_t sector, uint8_t *buf, size_t n) {
+    return disk_request(false, sector, buf, n, 1);
+}
+
+bool zt_virtio_disk_write(uint32_t sector, const uint8_t *buf, size_t n, unsigned times) {
+    return disk_request(true, sector, (uint8_t *)(uintptr_t)buf, n, times);
 }
 
 // ---- sleep ----
@@ -284,9 +297,11 @@ void zt_virtio_wake_init(void) {
     PLIC_PRIORITY(UART_IRQ) = 1;
     PLIC_ENABLE = ((1u << SLOTS) - 1) << 1 | 1u << UART_IRQ;
     PLIC_THRESHOLD = 0;
+    __asm volatile ("csrrci zero, mstatus, 8" ::: "memory"); // upstream's start-up code allows them
+    __asm volatile ("csrw mie, %0" :: "r" (1u << 11 | 1u << 7) : "memory");
 }
 
-void zt_virtio_wake_done(void) {
+static void acknowledge(void) {
     uint32_t irq;
     while ((irq = PLIC_CLAIM) != 0) {
         if (irq <= SLOTS) {
@@ -298,4 +313,14 @@ void zt_virtio_wake_done(void) {
             return; // pending until it is read
         }
     }
+}
+
+#define MTIMECMP ((volatile uint32_t *)0x02004000)
+
+void zt_virtio_sleep(uint64_t until) {
+    MTIMECMP[1] = UINT32_MAX;
+    MTIMECMP[0] = (uint32_t)until;
+    MTIMECMP[1] = (uint32_t)(until >> 32);
+    __asm volatile ("wfi" ::: "memory");
+    acknowledge();
 }

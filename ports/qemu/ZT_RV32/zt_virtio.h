@@ -32,13 +32,16 @@ bool zt_virtio_random(void *p, size_t n);
 
 // Sectors of 512 bytes; 0 without a disk.
 uint32_t zt_virtio_disk_sectors(void);
-// False if the disk refuses.
-bool zt_virtio_disk(bool write, uint32_t sector, uint8_t buf[512]);
+// n bytes, whole sectors; written ones are the buffer's `times` times over, four times at most. False if the
+// disk refuses.
+bool zt_virtio_disk_read(uint32_t sector, uint8_t *buf, size_t n);
+bool zt_virtio_disk_write(uint32_t sector, const uint8_t *buf, size_t n, unsigned times);
 
 // ---- sleep ----
 
-// Let interrupts of all devices end a sleep; acknowledge those that are pending.
+// Let the interrupts of all devices and of the clock end a sleep; none is ever taken.
 void zt_virtio_wake_init(void);
-void zt_virtio_wake_done(void);
+// Until a device has something or the clock (in its ticks) has reached `until`.
+void zt_virtio_sleep(uint64_t until);
 
 #endif
