@@ -50,7 +50,8 @@ def tap_network(name):
 class Board:
     """A running machine. `namespace`: a prefix of words that runs a command where the board is to
     be, such as ["ip", "netns", "exec", NAME]; `log`: a file for what QEMU says;
-    `hold`: it starts when the serial line is connected, so that nothing said is lost."""
+    `hold`: it starts when the serial line is connected, so that nothing said is lost; `monitor`:
+    the path of a unix socket for QEMU's monitor, which can pull the cable and press reset."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Board:
         namespace=(),
         log=None,
         hold=False,
+        monitor=None,
     ):
         self.repl = None
         # The socket is made here and handed down: no port to agree on, nothing to race for, and
@@ -72,7 +74,8 @@ class Board:
         listener.listen(1)
         self.port = listener.getsockname()[1]
         command = list(namespace) + [QEMU, "-machine", "virt", "-bios", "none", "-m", "16M"]
-        command += ["-cpu", "rv32,a=false,f=false,d=false", "-display", "none", "-monitor", "none"]
+        command += ["-cpu", "rv32,a=false,f=false,d=false", "-display", "none"]
+        command += ["-monitor", "unix:%s,server=on,wait=off" % monitor if monitor else "none"]
         command += ["-semihosting", "-global", "virtio-mmio.force-legacy=false"]
         command += ["-device", "virtio-rng-device", "-kernel", image or IMAGE]
         if append:

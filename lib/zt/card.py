@@ -280,9 +280,12 @@ class NIC(Asked):
         self._need()
         answered = []
         start = ticks_ms()
-        seq = self.driver.nics.ping(
-            inet.parse_ip(host), lambda: answered.append(ticks_diff(ticks_ms(), start))
-        )
+
+        def pong():
+            answered.append(ticks_diff(ticks_ms(), start))
+            hal.kick()  # ends the wait below
+
+        seq = self.driver.nics.ping(inet.parse_ip(host), pong)
         while not answered:
             left = timeout_ms - ticks_diff(ticks_ms(), start)
             if left <= 0 or self.driver is None:
