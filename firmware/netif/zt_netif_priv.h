@@ -25,6 +25,7 @@ typedef struct {
     bool used;
     uint8_t generation; // counts the networks that had this place
     zt_route_t routes[ZT_NETIF_ROUTES];
+    uint8_t route_end; // none is in use from there on
 } zt_netif_t;
 
 extern zt_netif_t zt_netifs[ZT_NETIF_MAX];

@@ -19,7 +19,7 @@ static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned bits) {
 
 static zt_route_t *same_route(zt_netif_t *z, const uint8_t *ip, size_t ip_len, unsigned bits, const uint8_t *via,
     size_t via_len) {
-    for (int i = 0; i < ZT_NETIF_ROUTES; i++) {
+    for (int i = 0; i < z->route_end; i++) {
         zt_route_t *r = &z->routes[i];
         if (r->len != ip_len || r->bits != bits || r->via_len != via_len || !prefix_matches(r->ip, ip, bits)) {
             continue;
@@ -49,6 +49,9 @@ int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const
         if (--r->uses == 0) {
             r->len = 0;
         }
+        while (z->route_end != 0 && z->routes[z->route_end - 1].len == 0) {
+            z->route_end--;
+        }
     } else if (r != NULL) {
         r->uses = (uint8_t)(r->uses + (r->uses < 255));
     } else {
@@ -58,6 +61,9 @@ int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const
         }
         if (r == z->routes + ZT_NETIF_ROUTES) {
             return ZT_NETIF_ERR_FULL;
+        }
+        if (r == z->routes + z->route_end) {
+            z->route_end++;
         }
         memset(r, 0, sizeof(*r));
         r->len = (uint8_t)ip_len;
@@ -81,7 +87,7 @@ static const zt_route_t *find_route(const uint8_t *ip, size_t len, const zt_neti
         if (!z->used || (only != NULL && z != only)) {
             continue;
         }
-        for (int i = 0; i < ZT_NETIF_ROUTES; i++) {
+        for (int i = 0; i < z->route_end; i++) {
             const zt_route_t *r = &z->routes[i];
             if (r->len == len && (best == NULL || r->bits > best->bits) && prefix_matches(r->ip, ip, r->bits)) {
                 best = r;

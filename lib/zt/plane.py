@@ -15,6 +15,7 @@ TTL_MS = const(6000)  # the plane's own bound
 _RELAYED_MS = const(2000)  # our choice: what goes over a relay looks for a better way so often
 _DOUBT_MS = const(1000)  # the same while there is a direct path that does not answer
 _TICK_MS = const(1000)
+_RENEW_MS = const(3000)  # half of TTL_MS: each entry in use is looked at every 3 s or so
 _ACTIVE_MS = const(2000)  # only what was in use lately is renewed
 _EVENTS = const(256)  # of one turn
 _PACKET, _FRAME, _COPY = const(1), const(2), const(3)
@@ -248,9 +249,13 @@ class Plane:
         self._last_tick = now
         self.sync.peers(now)
         for address in list(self.peers):
-            self._renew_peer(now, address, self.peers[address])
+            e = self.peers[address]
+            if ticks_diff(e.until, now) <= _RENEW_MS or (e.sends and e.slot.quiet(now)):
+                self._renew_peer(now, address, e)
         for key in list(self.members):
-            self._renew_member(now, key, self.members[key])
+            e = self.members[key]
+            if ticks_diff(e.until, now) <= _RENEW_MS:
+                self._renew_member(now, key, e)
         for key in list(self.groups):
             self._renew_group(now, key)
         for nwid in self.networks:
