@@ -25,7 +25,7 @@ help:
 	@echo 'make flash [PORT=.. BOARD=.. VARIANT=.. IMAGE=..]   put the firmware on an ESP32 (untried)'
 	@echo 'make bench               measure, beside other software'
 	@echo 'make bench-embedded      count instructions and bytes of the core on an emulated RV32'
-	@echo 'make core-targets        compile, try and weigh the core for six instruction sets'
+	@echo 'make core-targets        compile, try and weigh the core for seven instruction sets'
 	@echo 'make natmod              the crypto core as .mpy files for stock firmware, in build/natmod'
 	@echo 'make lint                check the style of Python, C and shell'
 	@echo 'make setup               fetch tools, sources and Python packages only'

@@ -24,6 +24,8 @@ TESTS = os.path.join(TOP, "tests", "core")
 FUZZ = os.path.join(TOP, "tests", "fuzz")
 BARE = os.path.join(TESTS, "bare")
 RECORDED = os.path.join(TOP, "tests", "embedded", "core_sizes.json")
+PAGE = os.path.join(TOP, "docs", "porting.md")  # shows what is recorded
+MARKS = ("<!-- sizes: written by tools/core_targets.py --record -->\n", "<!-- end of sizes -->\n")
 LLVM = os.path.join(TOP, "build", "llvm")  # of toolchain.sh, if the system has none
 
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"]
@@ -92,7 +94,7 @@ class Gcc:
         return [os.path.join(BARE, "bare.c")]
 
     def link(self, objects, out):
-        flags = ["-nostdlib", "-static", "-Wl,--build-id=none"]
+        flags = ["-nostdlib", "-static", "-Wl,--build-id=none,--entry=_start"]
         run([self.cc, *self.flags, *flags, "-o", out, *objects, "-lgcc"])
 
 
@@ -173,8 +175,15 @@ def targets():
         Xtensa(),
         Gcc("aarch64", "aarch64-linux-gnu-", cross % "aarch64-linux-gnu", ("qemu-aarch64",)),
         Gcc("armv7", "arm-linux-gnueabihf-", cross % "arm-linux-gnueabihf", ("qemu-arm",)),
-        # Big end first, 32 bits.
+        # High byte first, 32 bits.
         Gcc("powerpc", "powerpc-linux-gnu-", cross % "powerpc-linux-gnu", ("qemu-ppc",)),
+        Gcc(
+            "mips",
+            "mips-linux-gnu-",
+            cross % "mips-linux-gnu",
+            ("qemu-mips",),
+            ("-mno-abicalls", "-fno-pic"),
+        ),
     ]
 
 
@@ -344,6 +353,39 @@ def show(results, skipped):
         print("%s: SKIPPED, needs the Debian packages: %s" % (name, skipped[name]))
 
 
+def table(results):
+    """The recorded sizes as the page shows them."""
+    names = [t.name for t in targets()]
+    rows = ["| file | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    for source in sources():
+        cells = ["{:,}".format(results[x]["sizes"][source]) for x in names]
+        rows.append("| `%s` | " % source + " | ".join(cells) + " |")
+    cells = ["{:,}".format(results[x]["total"]) for x in names]
+    rows.append("| total | " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def shown():
+    """(before, table, after) of the page."""
+    with open(PAGE) as f:
+        before, rest = f.read().split(MARKS[0])
+    middle, after = rest.split(MARKS[1])
+    return before, middle, after
+
+
+def record(results):
+    keep = ("compiler", "flags", "sizes", "total")
+    recorded = {name: {k: r[k] for k in keep} for name, r in results.items()}
+    with open(RECORDED, "w") as f:
+        json.dump(recorded, f, indent=1, sort_keys=True)
+        f.write("\n")
+    before, _, after = shown()
+    with open(PAGE, "w") as f:
+        f.write(before + MARKS[0] + table(recorded) + MARKS[1] + after)
+    for path in (RECORDED, PAGE):
+        print("recorded in " + os.path.relpath(path, TOP))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="make these the expected sizes")
@@ -356,12 +398,7 @@ def main():
     if args.record:
         if skipped:
             raise SystemExit("core-targets: not recorded, some targets were skipped")
-        keep = ("compiler", "flags", "sizes", "total")
-        table = {name: {k: r[k] for k in keep} for name, r in results.items()}
-        with open(RECORDED, "w") as f:
-            json.dump(table, f, indent=1, sort_keys=True)
-            f.write("\n")
-        print("recorded in " + os.path.relpath(RECORDED, TOP))
+        record(results)
 
 
 if __name__ == "__main__":

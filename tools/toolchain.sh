@@ -67,7 +67,8 @@ missing_board_packages() {
 # For the core on other machines: cross compilers, an LLVM that knows Xtensa, the linker of another
 # Xtensa, emulators of processes.
 missing_target_packages() {
-    for machine in riscv64-unknown-elf aarch64-linux-gnu arm-linux-gnueabihf powerpc-linux-gnu; do
+    for machine in riscv64-unknown-elf aarch64-linux-gnu arm-linux-gnueabihf powerpc-linux-gnu \
+        mips-linux-gnu; do
         command -v $machine-gcc >/dev/null 2>&1 || echo gcc-$machine
     done
     command -v xtensa-lx106-elf-ld >/dev/null 2>&1 || echo binutils-xtensa-lx106
