@@ -12,7 +12,7 @@ MPY := $(abspath $(or $(MICROPY_DIR),$(B)/src/micropython))
 LWIP := $(abspath $(or $(LWIP_DIR),$(B)/src/lwip))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build unix core qemu qemu-firmware qemu-plain esp32 flash run test test-embedded bench bench-embedded core-targets natmod lint clean
+.PHONY: help setup build unix core qemu qemu-firmware qemu-plain esp32 flash run test test-embedded bench bench-doc bench-embedded core-targets natmod lint clean
 
 help:
 	@echo 'make run                 show the product: two nodes, a private network, a page over it'
@@ -24,6 +24,7 @@ help:
 	@echo 'make esp32 BOARD=ZT_ESP32_S3   build the firmware of an ESP32, where ESP-IDF is (untried)'
 	@echo 'make flash [PORT=.. BOARD=.. VARIANT=.. IMAGE=..]   put the firmware on an ESP32 (untried)'
 	@echo 'make bench               measure, beside other software'
+	@echo 'make bench-doc          write what was measured into docs/performance.md and README.md'
 	@echo 'make bench-embedded      count instructions and bytes of the core on an emulated RV32'
 	@echo 'make core-targets        compile, try and weigh the core for seven instruction sets'
 	@echo 'make natmod              the crypto core as .mpy files for stock firmware, in build/natmod'
@@ -82,6 +83,9 @@ test-embedded: build
 
 bench: build
 	@$(PYTHON) tools/bench.py
+
+bench-doc: setup
+	@$(PYTHON) tools/bench_doc.py $(if $(NOTE),--note "$(NOTE)")
 
 bench-embedded: setup
 	@$(PYTHON) tools/bench_embedded.py

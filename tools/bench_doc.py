@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Writes what `make bench` and `make bench-embedded` measured into docs/performance.md, its pictures
+# Writes what `make bench` and `make bench-embedded` measured into docs/performance.md, its picture
 # and README.md: the tables between "<!-- bench NAME -->" and "<!-- end -->", from build/bench.json
 # and build/bench-embedded.json; a table whose file is missing stays as it is. The text around the
 # tables is not touched. --note TEXT is put below the machine's line ("preliminary", say).
@@ -38,9 +38,9 @@ TABLES = {
         ("udp_64_offered", "offered"),
         ("udp_64_lost", "lost"),
         ("udp_64_of_batched", "against a bare pair with UDP_SEGMENT and UDP_GRO"),
-        ("ping_added", "ping in the process, idle direct path: median, over that of the bare veth"),
+        ("ping_added", "ping in the process, idle direct path, over the bare veth: medians"),
         ("ping_added_least", "least over least"),
-        ("ping_added_tap", "the same with `--tap` on both sides: median"),
+        ("ping_added_tap", "the same with `--tap` on both sides: medians"),
         ("ping_added_tap_least", "least over least"),
     ),
     "node": (
@@ -243,7 +243,8 @@ def main():
         page = replace(page, "machine", machine)
         for name in ("traffic", "node", "crypto"):
             page = replace(page, name, table(rows, TABLES[name]))
-        write("README.md", replace(read("README.md"), "readme", short_table(rows, TABLES["readme"])))
+        short = short_table(rows, TABLES["readme"])
+        write("README.md", replace(read("README.md"), "readme", machine + [""] + short))
         if "node_memory_1" in rows:
             page = replace(page, "curve", curve_table(rows))
             write(PICTURE, picture(rows))

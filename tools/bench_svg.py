@@ -75,7 +75,7 @@ def _panel(x0, title, unit, lines, sizes, mark):
 
 
 def draw(panels, sizes):
-    """The SVG of panels (title, unit, [(text, values)], mark or None), values one for each size."""
+    """The SVG of panels (title, unit, [(text, values)], mark or None); a value for each size."""
     width = WIDTH * len(panels)
     out = [
         '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d"'
