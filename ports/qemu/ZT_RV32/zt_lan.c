@@ -24,9 +24,22 @@ static struct {
 } fixed;
 static uint32_t dropped;
 
+// The machine takes frames in its own time. Like a driver whose ring is full, wait a little for it: what is
+// lost here costs a TCP connection a retransmission timeout.
+#define SEND_WAIT_TICKS 500000 // 50 ms: this machine may be busy with others
+
+static uint8_t *buffer(void) {
+    uint64_t start = zt_board_ticks();
+    uint8_t *out;
+    do {
+        out = zt_virtio_net_buffer();
+    } while (out == NULL && zt_board_ticks() - start < SEND_WAIT_TICKS);
+    return out;
+}
+
 static err_t send(struct netif *netif, struct pbuf *p) {
     (void)netif;
-    uint8_t *out = p->tot_len <= ZT_VIRTIO_FRAME ? zt_virtio_net_buffer() : NULL;
+    uint8_t *out = p->tot_len <= ZT_VIRTIO_FRAME ? buffer() : NULL;
     if (out == NULL) {
         dropped++;
         return ERR_MEM;
