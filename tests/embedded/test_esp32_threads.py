@@ -1,6 +1,6 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The threads of an ESP32 on this machine (threads/threads.c), under ThreadSanitizer: the
+# The threads of an ESP32 on this machine (threads), under ThreadSanitizer: the
 # firmware's own C files over lwIP with its own thread, with and without lwIP's core locking. What
 # the sanitizer finds fails, but in what lwIP's own files do to each other.
 # cpython-only: a C compiler with ThreadSanitizer
@@ -15,9 +15,9 @@ from _esp32 import HERE, LWIP, core_sources, includes, need, node_sources, run
 
 THREADS = os.path.join(HERE, "threads")
 UNIX = os.path.join(LWIP, "contrib", "ports", "unix", "port")
-# lwIP reads flags of its connections without a lock, and so does its port to unix its lock's
-# owner. Only where such a function is the place itself, never what it calls.
-KNOWN = "race_top:^netconn_\nrace_top:^sys_arch_protect$\n"
+# lwIP's sockets read flags of a connection without a lock, and its port to unix its lock's owner.
+# Only where such a file is the place itself, never what it calls.
+KNOWN = "race_top:/src/api/\nrace_top:/contrib/ports/unix/\n"
 NOT_HERE = ("modzthal.c", "zt_pump.c", "zt_nic_py.c", "modztplane.c", "zt_pump_esp32.c")
 BYTES, DATAGRAMS = "600000", "300"
 
@@ -29,7 +29,7 @@ def files():
         lwip += [os.path.join(where, n) for n in sorted(os.listdir(where)) if n.endswith(".c")]
     lwip += [os.path.join(LWIP, "src", "netif", "ethernet.c"), os.path.join(UNIX, "sys_arch.c")]
     node = [p for p in node_sources() if os.path.basename(p) not in NOT_HERE]
-    host = [os.path.join(THREADS, n) for n in ("threads.c", "idf_host.c")]
+    host = [os.path.join(THREADS, n) for n in ("threads.c", "air.c", "idf_host.c")]
     return lwip + core_sources() + node + host
 
 

@@ -169,3 +169,35 @@ def test_a_network_that_does_not_exist_is_not_found():
     a.join(sim.now, missing)
     sim.run(1000)
     assert a.network(missing).describe()["status"] == "NOT_FOUND"
+
+
+def test_a_radio_lost_and_found_needs_no_new_join():
+    # What the driver of a board does when its Wi-Fi is back, with the same address or another.
+    for silent, ip in ((20000, _IP_A), (180000, _IP_A), (180000, bytes((10, 9, 0, 99)))):
+        sim, nwid, r, a, b = _joined()
+        mac_a = macs.from_address(a.address, nwid)
+        mac_b = macs.from_address(b.address, nwid)
+        for _ in range(5):
+            a.process_virtual_network_frame(sim.now, nwid, mac_a, mac_b, 0x0800, 0, b"x" * 60)
+            sim.run(1000)
+        before = a.network(nwid).config
+        sim.block = lambda src, dst, data: "A" in (src, dst)
+        for _ in range(silent // 5000):
+            a.process_virtual_network_frame(sim.now, nwid, mac_a, mac_b, 0x0800, 0, b"lost")
+            sim.run(5000)
+            assert a.network(nwid).status == NET_OK
+        sim.block = None
+        if ip != _IP_A:
+            sim.move("A", ip, tell=True)
+        else:
+            a.network_changed_below(sim.now)
+        sim.kick("A")
+        del b.cb.frames[:]
+        for _ in range(10):
+            a.process_virtual_network_frame(sim.now, nwid, mac_a, mac_b, 0x0800, 0, b"again")
+            sim.run(300)
+            if b.cb.frames:
+                break
+        assert [f[4] for f in b.cb.frames][-1] == b"again", (silent, ip)
+        assert a.network(nwid).config is before, "the configuration it had is the one it has"
+        assert a.network(nwid).status == NET_OK

@@ -1,16 +1,8 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// The ESP32's threads on a host: lwIP in its own, an interpreter that enters by zt_port_enter, two programs on
-// sockets, and the air, which takes what the board sends and brings what a peer answers, as Wi-Fi's task does.
-// Everything else is the firmware: zt_hal_esp32.c, zt_hal_lwip.c, zt_netif*.c, zt_plane_run.c, the core.
-// Built with ThreadSanitizer by test_esp32_threads.py.
-//
-// The peer is a mirror: it opens a packet, exchanges source and destination of the IP packet in the frame, and
-// sends it back sealed anew. So a socket that talks to the peer's address talks to ours, and every byte of it
-// crosses the plane twice.
-//
-// Now and then it forges one, or sends a datagram for the board's wire from within the network, which has
-// to be refused there: else the plane would be entered from within.
+// The ESP32's threads on a host: lwIP in its own, an interpreter that enters by zt_port_enter, programs on
+// sockets (IPv4, IPv6, by a gateway), and the air (air.c). Everything else is the firmware: zt_hal_esp32.c,
+// zt_hal_lwip.c, zt_netif*.c, zt_plane_run.c, the core. Built with ThreadSanitizer by test_esp32_threads.py.
 //
 // While bytes flow the interpreter renews, reads counters, replaces the network, and ends the plane and begins
 // it again under full load (a soft reset). At the end it takes all down in the order of a real one, and asks
@@ -25,199 +17,36 @@
 #include <unistd.h>
 
 #include "idf_host.h"
-#include "lwip/etharp.h"
 #include "lwip/sockets.h"
 #include "lwip/tcpip.h"
-#include "netif/ethernet.h"
 #include "zt_esp32.h"
 #include "zt_hal_lwip.h"
 #include "zt_netif.h"
 #include "zt_plane_run.h"
-#include "zt_wire.h"
+#include "threads.h"
 
-#define CHECK(x) do { if (!(x)) { printf("FAILED line %d: %s\n", __LINE__, #x); exit(1); } } while (0)
 #define ROUNDS 20 // of the interpreter between two of the bigger events
+#define FEW 10 // datagrams
 #define RESTARTS 3 // while datagrams go back and forth
-#define FRAME 6
-#define HEAD (14 + 20 + 8)
 
-static const uint8_t us[5] = { 1, 2, 3, 4, 5 }, peer[5] = { 9, 8, 7, 6, 5 };
-static const uint8_t nwid[8] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x80 };
-static const uint8_t board_ip[4] = { 192, 168, 4, 2 }, peer_outer[4] = { 192, 168, 4, 3 };
+const uint8_t us[5] = { 1, 2, 3, 4, 5 }, peer[5] = { 9, 8, 7, 6, 5 };
+const uint8_t nwid[8] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x80 };
+const uint8_t board_ip[4] = { 192, 168, 4, 2 }, peer_outer[4] = { 192, 168, 4, 3 };
+uint8_t key[48];
+uint16_t wire_port;
+pthread_t stack_thread;
+
 static const uint8_t our_ip[4] = { 10, 9, 0, 1 }, peer_ip[4] = { 10, 9, 0, 2 };
-static const uint8_t board_mac[6] = { 2, 0, 0, 0, 0, 1 }, peer_outer_mac[6] = { 2, 0, 0, 0, 0, 2 };
-static uint8_t our_mac[6], peer_mac[6], key[48];
-static uint16_t wire_port;
-static pthread_t stack_thread;
-static atomic_int wrong_thread, done, mirrored, forged, restarts;
+static const uint8_t our_ip6[16] = { 0xfd, 0, 9, [15] = 1 }, peer_ip6[16] = { 0xfd, 0, 9, [15] = 2 };
+static const uint8_t behind_peer[4] = { 10, 77, 0, 5 }; // reached by way of the peer
+static uint8_t our_mac[6], peer_mac[6];
+static atomic_int done, restarts;
 
 static void mac_of(uint8_t mac[6], const uint8_t address[5]) {
     mac[0] = (uint8_t)((nwid[7] & 0xfe) | 2);
     for (int i = 0; i < 5; i++) {
         mac[1 + i] = address[i] ^ nwid[6 - i];
     }
-}
-
-// ---- the air: a queue of frames that the board sent, and the mirror ----
-
-#define AIR 256
-
-static struct {
-    uint8_t bytes[1600];
-    size_t n;
-} air[AIR];
-static unsigned air_first, air_count;
-static pthread_mutex_t air_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t air_bell = PTHREAD_COND_INITIALIZER;
-static struct netif wifi;
-
-static err_t wifi_output(struct netif *netif, struct pbuf *p) {
-    (void)netif;
-    if (!LWIP_TCPIP_CORE_LOCKING && !pthread_equal(pthread_self(), stack_thread)) {
-        wrong_thread++;
-    }
-    pthread_mutex_lock(&air_lock);
-    if (air_count < AIR && p->tot_len <= sizeof(air[0].bytes)) {
-        unsigned i = (air_first + air_count++) % AIR;
-        air[i].n = pbuf_copy_partial(p, air[i].bytes, p->tot_len, 0);
-        pthread_cond_signal(&air_bell);
-    }
-    pthread_mutex_unlock(&air_lock);
-    return ERR_OK;
-}
-
-static err_t wifi_start(struct netif *netif) {
-    netif->name[0] = 's';
-    netif->name[1] = 't';
-    netif->mtu = 1500;
-    netif->hwaddr_len = 6;
-    memcpy(netif->hwaddr, board_mac, 6);
-    netif->output = etharp_output;
-    netif->linkoutput = wifi_output;
-    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
-    return ERR_OK;
-}
-
-static uint16_t ip_sum(const uint8_t *p, size_t n) {
-    uint32_t sum = 0;
-    for (size_t i = 0; i < n; i += 2) {
-        sum += (uint32_t)p[i] << 8 | p[i + 1];
-    }
-    while (sum >> 16 != 0) {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    return (uint16_t)~sum;
-}
-
-// An IP packet or ARP of the inner network becomes the answer to it; false for what has none.
-static bool mirror(uint16_t ethertype, uint8_t *p, size_t n) {
-    uint8_t t[6];
-    if (ethertype == 0x0800 && n >= 20) {
-        memcpy(t, p + 12, 4);
-        memcpy(p + 12, p + 16, 4);
-        memcpy(p + 16, t, 4);
-        return true;
-    }
-    return false;
-}
-
-// A datagram for the board's wire, out of the network: it must not get there.
-static void tunnel_in_tunnel(uint8_t *p) {
-    memcpy(p + 16, board_ip, 4);
-    p[22] = (uint8_t)(wire_port >> 8);
-    p[23] = (uint8_t)wire_port;
-    p[26] = p[27] = 0; // no checksum
-    p[10] = p[11] = 0;
-    uint16_t sum = ip_sum(p, 20);
-    p[10] = (uint8_t)(sum >> 8);
-    p[11] = (uint8_t)sum;
-}
-
-// A frame from the board on its Wi-Fi; what the board is to get in return is written over it.
-static size_t answer(uint8_t *f, size_t n) {
-    static uint64_t id = 0x1000;
-    if (n >= 42 && f[12] == 8 && f[13] == 6 && f[21] == 1) { // who has the peer's outer address
-        memcpy(f, board_mac, 6);
-        memcpy(f + 6, peer_outer_mac, 6);
-        f[21] = 2;
-        memcpy(f + 32, board_mac, 6);
-        memcpy(f + 38, board_ip, 4);
-        memcpy(f + 22, peer_outer_mac, 6);
-        memcpy(f + 28, peer_outer, 4);
-        return 42;
-    }
-    if (n < HEAD + ZT_WIRE_HEADER || f[12] != 8 || f[13] != 0 || f[23] != 17 || memcmp(f + 30, peer_outer, 4) != 0) {
-        return 0;
-    }
-    size_t size = (size_t)f[38] << 8 | f[39];
-    if (size < 8 + ZT_WIRE_HEADER + 10 || size > n - 34) {
-        return 0;
-    }
-    uint8_t *z = f + HEAD;
-    size_t zn = size - 8;
-    CHECK(zt_open(key, z, zn) == 0); // what the board sends is always whole
-    if ((z[27] & 0x1f) != FRAME || memcmp(z + 28, nwid, 8) != 0) {
-        return 0;
-    }
-    if (!mirror((uint16_t)(z[36] << 8 | z[37]), z + 38, zn - 38)) {
-        return 0;
-    }
-    static int datagrams;
-    if (z[47] == 17 && zn >= 66 && ++datagrams % 20 == 0) {
-        tunnel_in_tunnel(z + 38);
-    }
-    id++;
-    for (int i = 0; i < 8; i++) {
-        z[i] = (uint8_t)(id >> (56 - 8 * i));
-    }
-    memcpy(z + 8, us, 5);
-    memcpy(z + 13, peer, 5);
-    z[18] = 0;
-    CHECK(zt_seal(key, z, zn, 1) == 0);
-    if (id % 97 == 0) { // and now and then a forgery
-        z[40] ^= 1;
-        forged++;
-    }
-    mirrored++;
-    memcpy(f, board_mac, 6);
-    memcpy(f + 6, peer_outer_mac, 6);
-    memcpy(f + 26, peer_outer, 4);
-    memcpy(f + 30, board_ip, 4);
-    f[24] = f[25] = 0;
-    uint16_t sum = ip_sum(f + 14, 20);
-    f[24] = (uint8_t)(sum >> 8);
-    f[25] = (uint8_t)sum;
-    uint8_t port[2] = { f[34], f[35] };
-    memcpy(f + 34, f + 36, 2);
-    memcpy(f + 36, port, 2);
-    f[40] = f[41] = 0; // no checksum
-    return 34 + size;
-}
-
-// As Wi-Fi's task: a frame from the radio goes to lwIP's mailbox.
-static void *air_thread(void *arg) {
-    (void)arg;
-    for (;;) {
-        uint8_t f[1600];
-        pthread_mutex_lock(&air_lock);
-        while (air_count == 0) {
-            pthread_cond_wait(&air_bell, &air_lock);
-        }
-        size_t n = air[air_first].n;
-        memcpy(f, air[air_first].bytes, n);
-        air_first = (air_first + 1) % AIR;
-        air_count--;
-        pthread_mutex_unlock(&air_lock);
-        n = answer(f, n);
-        struct pbuf *p = n != 0 ? pbuf_alloc(PBUF_RAW, (u16_t)n, PBUF_RAM) : NULL;
-        if (p != NULL) {
-            memcpy(p->payload, f, n);
-            if (wifi.input(p, &wifi) != ERR_OK) {
-                pbuf_free(p); // the mailbox is full
-            }
-        }
-    }
-    return NULL;
 }
 
 // ---- the interpreter ----
@@ -232,6 +61,8 @@ static int begin(void *arg) {
     zt_netif_init();
     nic = zt_netif_add(our_mac, 1380);
     CHECK(nic >= 0 && zt_netif_addr(nic, our_ip, 4, 24, true) == 0);
+    CHECK(zt_netif_addr(nic, our_ip6, 16, 64, true) == 0);
+    CHECK(zt_netif_route(nic, behind_peer, 4, 16, peer_ip, 4, true) == 0);
     wire = zt_wire_open(board_ip, 4, 0);
     CHECK(wire >= 0);
     wire_port = (uint16_t)zt_wire_port(wire);
@@ -260,12 +91,45 @@ static void program(void) {
     rx_before = 0;
 }
 
+typedef struct {
+    uint8_t *p;
+    size_t n;
+} given_t;
+
 static int give_frame(void *arg) {
-    return zt_netif_input(nic, arg, 42);
+    const given_t *g = arg;
+    return zt_netif_input(nic, g->p, g->n);
 }
 
-// What Python does with a frame: here it knows who has the peer's address.
+// A neighbour solicitation for the peer's address becomes the advertisement.
+static void advertise(uint8_t *f) {
+    uint8_t asker[16];
+    memcpy(asker, f + 22, 16);
+    memcpy(f, our_mac, 6);
+    memcpy(f + 6, peer_mac, 6);
+    memcpy(f + 22, peer_ip6, 16);
+    memcpy(f + 38, asker, 16);
+    uint8_t *m = f + 54;
+    memset(m, 0, 8);
+    m[0] = 136;
+    m[4] = 0x60; // solicited, override
+    m[24] = 2;
+    m[25] = 1;
+    memcpy(m + 26, peer_mac, 6);
+    uint8_t pseudo[40 + 32] = { [35] = 32, [39] = 58 };
+    memcpy(pseudo, f + 22, 32);
+    memcpy(pseudo + 40, m, 32);
+    uint16_t sum = ip_sum(pseudo, sizeof(pseudo));
+    m[2] = (uint8_t)(sum >> 8);
+    m[3] = (uint8_t)sum;
+    CHECK(zt_port_enter(give_frame, &(given_t) { f, 86 }) == 0);
+}
+
+// What Python does with a frame: here it knows who has the peer's addresses.
 static void frame(uint8_t *f, size_t n) {
+    if (n == 86 && f[12] == 0x86 && f[54] == 135 && memcmp(f + 62, peer_ip6, 16) == 0) {
+        advertise(f);
+    }
     if (n < 42 || f[12] != 8 || f[13] != 6 || f[21] != 1 || memcmp(f + 38, peer_ip, 4) != 0) {
         return;
     }
@@ -276,7 +140,7 @@ static void frame(uint8_t *f, size_t n) {
     memcpy(f + 38, our_ip, 4);
     memcpy(f + 22, peer_mac, 6);
     memcpy(f + 28, peer_ip, 4);
-    CHECK(zt_port_enter(give_frame, f) == 0);
+    CHECK(zt_port_enter(give_frame, &(given_t) { f, 42 }) == 0);
 }
 
 typedef struct {
@@ -387,6 +251,20 @@ static uint8_t pattern(size_t i) {
     return (uint8_t)(i * 7 + (i >> 8));
 }
 
+static void udp6(const struct timeval *tv) {
+    int s = lwip_socket(AF_INET6, SOCK_DGRAM, 0);
+    struct sockaddr_in6 own = { .sin6_family = AF_INET6, .sin6_port = lwip_htons(5006) }, to = own;
+    memcpy(&to.sin6_addr, peer_ip6, 16);
+    CHECK(s >= 0 && lwip_bind(s, (struct sockaddr *)&own, sizeof(own)) == 0);
+    CHECK(lwip_setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, tv, sizeof(*tv)) == 0);
+    uint8_t in[100];
+    for (int got = 0; got < FEW;) {
+        lwip_sendto(s, "over IPv6", 9, 0, (struct sockaddr *)&to, sizeof(to));
+        got += lwip_recvfrom(s, in, sizeof(in), 0, NULL, NULL) == 9;
+    }
+    CHECK(lwip_close(s) == 0);
+}
+
 static void *udp(void *arg) {
     int want = *(const int *)arg;
     int s = lwip_socket(AF_INET, SOCK_DGRAM, 0);
@@ -407,7 +285,16 @@ static void *udp(void *arg) {
         }
         got += r > 0;
     }
+    // By a gateway, which lwIP asks our routes for; and over IPv6.
+    struct sockaddr_in far = at(behind_peer, 5000), from;
+    for (int got = 0; got < FEW;) {
+        socklen_t size = sizeof(from);
+        lwip_sendto(s, out, 99, 0, (struct sockaddr *)&far, sizeof(far));
+        int r = (int)lwip_recvfrom(s, in, sizeof(in), 0, (struct sockaddr *)&from, &size);
+        got += r == 99 && from.sin_addr.s_addr == far.sin_addr.s_addr;
+    }
     CHECK(lwip_close(s) == 0);
+    udp6(&tv);
     done++;
     return NULL;
 }
@@ -456,19 +343,6 @@ static void *tcp_client(void *arg) {
 
 // ---- together ----
 
-static int wifi_up(void *arg) {
-    (void)arg;
-    ip4_addr_t ip, mask, none;
-    memcpy(&ip.addr, board_ip, 4);
-    IP4_ADDR(&mask, 255, 255, 255, 0);
-    ip4_addr_set_zero(&none);
-    netif_add(&wifi, &ip, &mask, &none, NULL, wifi_start, tcpip_input);
-    netif_set_default(&wifi);
-    netif_set_link_up(&wifi);
-    netif_set_up(&wifi);
-    return 0;
-}
-
 static void stack_ready(void *arg) {
     stack_thread = pthread_self();
     sys_sem_signal(arg);
@@ -489,7 +363,7 @@ int main(int argc, char **argv) {
     sys_sem_wait(&ready);
 
     zt_esp32_acquire();
-    zt_port_enter(wifi_up, NULL);
+    zt_port_enter(air_begin, NULL);
     zt_port_enter(begin, NULL);
     program();
     zt_esp32_release();
