@@ -5,7 +5,9 @@
 
 # Of the secrets only whether there is one.
 READ = """
-import json, zt.settings
+import json, zt.card, zt.settings
+if zt.card._running:  # a boot.py of the board brought it up
+    zt.card._running.active(False)
 _s = zt.settings.default()
 def _hex(name):
     v = _s.get(name)
@@ -60,7 +62,8 @@ print(json.dumps({"ms": _ms}))
 ONLINE = """
 import json, time, zt
 _t = time.ticks_ms()
-nic = zt.NIC()
+import zt.card
+nic = zt.card._running or zt.NIC()
 nic.active(True)
 while not nic.status("online") and time.ticks_diff(time.ticks_ms(), _t) < %d:
     time.sleep_ms(5)

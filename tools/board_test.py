@@ -242,9 +242,13 @@ class Board:
                 self.monitor.reset()
             else:
                 self.repl.port.reset()
-        # What it said before the cut is of no use.
-        self.repl.seen = b""
-        self.repl.enter(60)
+        self.repl.seen = b""  # what it said before the cut
+        try:
+            self.repl.enter(60)
+        except OSError:  # the chip itself was the USB device, and is a new one now
+            self.repl.close()
+            self._again()
+            self.repl.enter(60)
         return round((time.monotonic() - start) * 1000)
 
     def _again(self):
@@ -304,7 +308,7 @@ class Test:
         return ms
 
     def boot(self):
-        self.row("boot to prompt", self.board.restart(), "ms", "as its clock here")
+        self.row("boot to prompt", self.board.restart(), "ms", "by this computer's clock")
         about = self.board.ask(programs.ABOUT)
         self.row("board", about["machine"], "", about["version"])
         self.row("link up", self._link(), "ms")
@@ -448,8 +452,12 @@ def _mbits(got):
 
 
 def table(rows):
-    out = ["| %s | | |" % datetime.date.today().isoformat(), "|---|---:|---|"]
+    board = next((r for r in rows if r["name"] == "board"), {"value": "a board", "note": ""})
+    day = datetime.date.today().isoformat()
+    out = ["| %s, %s, %s | | |" % (board["value"].strip(), board["note"], day), "|---|---:|---|"]
     for r in rows:
+        if r is board:
+            continue
         out.append("| %s | %s %s | %s |" % (r["name"], r["value"], r["unit"], r["note"]))
     return "\n".join(out)
 

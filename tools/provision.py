@@ -217,6 +217,13 @@ def changes_of(args, secrets, talk):
         check_wifi(ssid, password)
         changes["wifi.ssid"] = ssid
         changes["wifi.psk"] = password or None
+    if args.ota_key is not None:
+        try:
+            changes["ota.key"] = bytes.fromhex(args.ota_key)
+        except ValueError:
+            changes["ota.key"] = b""
+        if len(changes["ota.key"]) != 32:
+            raise Failure("--ota-key: 64 hex digits, as tools/ota.py public prints them")
     if args.hostname is not None:
         check_hostname(args.hostname)
         changes["hostname"] = args.hostname.encode()
@@ -327,6 +334,7 @@ def arguments(words):
     parser.add_argument("--wifi-password-file", metavar="FILE", help="- is standard input")
     parser.add_argument("--wifi-open", action="store_true", help="a Wi-Fi without password")
     parser.add_argument("--hostname", help="the board's name on the Wi-Fi")
+    parser.add_argument("--ota-key", metavar="HEX", help="take firmware signed by this key")
     parser.add_argument("--remove", metavar="NAME", action="append", default=[])
     parser.add_argument("--show", action="store_true", help="say what is set, change nothing")
     parser.add_argument("--force", action="store_true", help="do overwrite an identity")

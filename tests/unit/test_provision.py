@@ -97,7 +97,7 @@ def full(bench):
     return (
         "--identity", bench.path("a.secret"), "--planet", bench.path("planet"),
         "--network", NWID, "--wifi", "home", "--wifi-password-file", bench.path("password"),
-        "--hostname", "sensor-1", "-v",
+        "--hostname", "sensor-1", "--ota-key", "ab" * 32, "-v",
     )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def check_full(s):
     assert s.text("identity.public") == Identity.parse(IDS["A"]).text()
     assert s.get("planet") == PLANET and s.text("networks").split() == [NWID]
     assert s.text("wifi.ssid") == "home" and s.text("wifi.psk") == PASSWORD
-    assert s.text("hostname") == "sensor-1"
+    assert s.text("hostname") == "sensor-1" and s.get("ota.key") == b"\xab" * 32
 
 
 def unpack_image(path):
@@ -326,6 +326,8 @@ def test_bad_input_is_named_before_anything_is_written(bench, board):
         (("--hostname", "No_such"), "--hostname"),
         (("--hostname=-x",), "--hostname"),
         (("--remove", "nonsense"), "identity.secret"),
+        (("--ota-key", "00" * 31), "64 hex digits"),
+        (("--ota-key", "x" * 64), "64 hex digits"),
         (("--identity", bench.path("a.secret"), "--keep-copy", "x"), "--keep-copy"),
     )
     for words, reason in cases:
