@@ -12,7 +12,7 @@ import sys
 path, scenario = sys.argv[1:3]
 sys.path.insert(0, path[: path.index("/examples/")] + "/tests/embedded/standins")
 
-import _webrepl
+import _webrepl  # noqa: E402
 import machine  # noqa: E402
 import network  # noqa: E402
 import zt  # noqa: E402
