@@ -41,6 +41,7 @@ def counters(node):
     """What went through and what was dropped, by cause; not part of the original's answer."""
     out = {"received": node.received, "relayed": node.relayed, "evicted": node.topology.evicted}
     out["dropped"] = {name: node.drops[i] for i, name in enumerate(drops.NAMES) if node.drops[i]}
+    out["refused"] = dict(node.limits.refused)
     if node.plane is not None:
         out["plane"] = node.plane.counters()
     return out

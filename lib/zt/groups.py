@@ -43,6 +43,7 @@ class Groups:
             return True
         if len(self.groups) >= self.host.limits.groups:
             self.drops[GROUPS_FULL] += 1
+            self.host.limits.full("groups")
             return False
         self.groups.add(key)
         if not self._quiet:

@@ -62,6 +62,7 @@ class Inbound(Parking):
             self.drop(drops.SHORT)
             return
         if n > self.limits.packet_bytes:
+            self.limits.full("packet_bytes")
             self.drop(drops.TOO_LONG)
             return
         if not fragment and p[13:18] == self.address:

@@ -4,7 +4,7 @@
 # single values may be given instead: Limits("small", networks=2). "unix" follows the sizes of the
 # original implementation, "small" is for boards. Nothing here knows what the numbers are used for.
 
-from . import const
+from . import const, log
 
 # name, unix, small; the comment is the policy at the bound.
 _TABLE = (
@@ -54,6 +54,7 @@ class Limits:
         if profile not in PROFILES:
             raise ValueError("profile must be unix or small")
         self.profile = profile
+        self.refused = {}  # name of a limit -> how often it was met
         column = 1 + PROFILES.index(profile)
         for row in _TABLE:
             setattr(self, row[0], row[column])
@@ -66,6 +67,13 @@ class Limits:
             if not hasattr(self, name):
                 raise ValueError("no such limit")
             setattr(self, name, changes[name])
+
+    def full(self, name):
+        """Something did not fit: count it under the name of its limit, and say so the first time."""
+        if name not in self.refused:
+            self.refused[name] = 0
+            log.warn("limits", "%s: no more than %d" % (name, getattr(self, name)))
+        self.refused[name] += 1
 
     def names(self):
         return [row[0] for row in _TABLE]

@@ -157,6 +157,7 @@ class Members:
         return m
 
     def _evict(self, now):
+        self.limits.full("members")
         # Some at once, so that a flood of strangers costs one sort per many packets. A revocation
         # is given up last: without it the old certificate would be good again.
         order = []

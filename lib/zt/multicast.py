@@ -60,6 +60,7 @@ class Multicast:
         return g
 
     def _evict(self):
+        self.limits.full("multicast_groups")
         # The smallest first: a stranger can invent groups, but not members for them.
         order = [(len(g.members), k) for k, g in self.groups.items() if not g.queue]
         order.sort()

@@ -177,11 +177,15 @@ class Network(Groups):
         if digest == self._digest:
             return
         limits = self.host.limits
-        if len(packed) > limits.config_bytes or rules.validate(config.rules, limits.rules) != len(
-            config.rules
-        ):
+        over = None
+        if len(packed) > limits.config_bytes:
+            over = "config_bytes"
+        elif rules.validate(config.rules, limits.rules) != len(config.rules):
+            over = "rules"
+        if over is not None:
+            limits.full(over)
             self.drops[BAD_CONFIG] += 1
-            raise ValueError("configuration exceeds the limits of this node")
+            raise ValueError("configuration exceeds the limit %s" % over)
         self.cut_off()
         before = self.all_groups()
         held = self.config

@@ -6,7 +6,7 @@
 
 from . import adhoc, log, netconf
 from ._compat import be16, be64, const, elapsed, hexs, ticks_add, ticks_diff
-from .confchunk import DUPLICATE, NO_CONTROLLER, TAKEN
+from .confchunk import DUPLICATE, NO_CONTROLLER, TAKEN, TOO_BIG
 from .const import (
     ERROR_BAD_PROTOCOL_VERSION,
     ERROR_NETWORK_ACCESS_DENIED,
@@ -178,6 +178,8 @@ class Request:
                     self.host.send(now, address, VERB_NETWORK_CONFIG, raw)
         if dictionary is None:
             if update_id is None and self.chunks.last not in (TAKEN, DUPLICATE):
+                if self.chunks.last == TOO_BIG:
+                    self.host.limits.full("config_bytes")
                 net.count_bad_config()
             return None
         config = netconf.NetworkConfig.parse(dictionary)

@@ -137,6 +137,7 @@ class Topology:
         if oldest is not None:
             self.forget(now, oldest)
             self.evicted += 1
+            self.limits.full("peers")
 
     def forget(self, now, peer):
         self.save_peer(now, peer)

@@ -87,7 +87,8 @@ class VL2:
             self.configure(now, nwid, settings)
             return net
         if len(self.networks) >= self.limits.networks:
-            raise ValueError("too many networks")
+            self.limits.full("networks")
+            raise ValueError("too many networks: the limit is %d" % self.limits.networks)
         net = Network(self.host, self.multicast, nwid, self.host.load("network.local", nwid))
         if settings and net.local.update(settings):
             self.host.save("network.local", nwid, net.local.pack())
