@@ -4,9 +4,10 @@
 #   build_natmod.sh MICROPYTHON_TREE ARCH...|stock
 #
 # Builds the crypto core as native .mpy files by upstream's own rules: build/natmod/ARCH/_ztcrypto.mpy. Shows
-# the log when it failed. ARCH is x64, rv32imc or xtensawin; the last by LLVM (tools/xtensawin-gcc). `stock` is
-# a unix MicroPython to try the first in: build/stock/micropython, upstream's standard variant without what
-# needs other libraries, and nothing of ours.
+# the log when it failed. ARCH is x64, rv32imc or xtensawin, the last by LLVM (tools/xtensawin-gcc), or
+# xtensawin-qemu, the same for an emulated core that lacks an instruction of the ESP32's. `stock` is a unix
+# MicroPython to try the first in: build/stock/micropython, upstream's standard variant without what needs
+# other libraries, and nothing of ours.
 set -eu
 
 mpy=$1
@@ -38,8 +39,13 @@ for arch in "$@"; do
     mkdir -p "$here"
     echo "include $top/firmware/natmod/Makefile" >"$here/Makefile"
     cross=
-    [ "$arch" != xtensawin ] || cross="CROSS=$top/tools/xtensawin-"
+    ZT_LLC=
+    case $arch in
+        xtensawin*) cross="CROSS=$top/tools/xtensawin-" ;;
+    esac
+    [ "$arch" != xtensawin-qemu ] || ZT_LLC=-mattr=-mul32high
+    export ZT_LLC
     # shellcheck disable=SC2086 # nothing, or one word
-    make -s -C "$here" ARCH="$arch" MPY_DIR="$mpy" PYTHON="$build/venv/bin/python3" \
+    make -s -C "$here" ARCH="${arch%-qemu}" MPY_DIR="$mpy" PYTHON="$build/venv/bin/python3" \
         MPY_CROSS="$build/mpy-cross/mpy-cross" $cross >>"$log" 2>&1 || failed
 done

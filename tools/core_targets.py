@@ -93,8 +93,9 @@ class Gcc:
     def runtime(self, folder):
         return [os.path.join(BARE, "bare.c")]
 
-    def link(self, objects, out):
+    def link(self, objects, out, more=()):
         flags = ["-nostdlib", "-static", "-Wl,--build-id=none,--entry=_start"]
+        flags += ["-Wl," + x for x in more]
         run([self.cc, *self.flags, *flags, "-o", out, *objects, "-lgcc"])
 
 
@@ -138,10 +139,10 @@ class Xtensa:
         own = [os.path.join(BARE, x) for x in ("start_xtensa.S", "bare.c", "div64_xtensa.c")]
         return own + [os.path.join(TOP, "firmware", "natmod", "int64.c")]
 
-    def link(self, objects, out):
+    def link(self, objects, out, more=()):
         # The linker is that of another Xtensa, which is all the same to it.
         script = ["--no-relax", "-z", "noexecstack", "-T", os.path.join(BARE, "xtensa.ld")]
-        run([self.ld, *script, "-o", out, *objects])
+        run([self.ld, *script, *more, "-o", out, *objects])
 
 
 def llvm():
