@@ -37,6 +37,8 @@ int zt_netif_addr(int n, const uint8_t *ip, size_t ip_len, unsigned bits, bool a
 // via_len 0: the target is reached on the link itself.
 int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const uint8_t *via, size_t via_len,
     bool add);
+// Name servers of a network, from index 0 on; ip_len 0 clears one. Clearing the first brings back those that
+// were there before the networks' (ZT_NETIF_ERR_FULL: nothing more to clear).
 int zt_netif_dns(unsigned index, const uint8_t *ip, size_t ip_len);
 
 int zt_netif_input(int n, const uint8_t *frame, size_t len);

@@ -82,12 +82,33 @@ int zt_netif_addr(int n, const uint8_t *ip, size_t ip_len, unsigned bits, bool a
     return ZT_NETIF_ERR_ARG;
 }
 
+// The servers that a board's own link brought (DHCP) come back when the networks have none any more.
+static void own_servers(bool ours) {
+    static ip_addr_t saved[DNS_MAX_SERVERS];
+    static bool replaced;
+    bool change = ours != replaced;
+    for (u8_t i = 0; change && i < DNS_MAX_SERVERS; i++) {
+        if (ours) {
+            ip_addr_copy(saved[i], *dns_getserver(i));
+        } else {
+            dns_setserver(i, &saved[i]);
+        }
+    }
+    replaced = ours;
+}
+
 int zt_netif_dns(unsigned index, const uint8_t *ip, size_t ip_len) {
     if (index >= DNS_MAX_SERVERS) {
         return ZT_NETIF_ERR_FULL;
     }
     if (ip_len != 0 && ip_len != 4 && ip_len != 16) {
         return ZT_NETIF_ERR_ARG;
+    }
+    if (index == 0) {
+        own_servers(ip_len != 0);
+        if (ip_len == 0) {
+            return ZT_NETIF_ERR_FULL; // the rest is the board's own, too
+        }
     }
     ip_addr_t a;
     ip_addr_set_zero(&a);

@@ -8,6 +8,14 @@
 #include "lwip/netif.h"
 #include "zt_netif.h"
 
+// The lwIP of ESP-IDF is a 2.1, where these have their older names.
+#ifndef ip4_addr_eq
+#define ip4_addr_eq(a, b) ip4_addr_cmp(a, b)
+#define ip4_addr_net_eq(a, b, mask) ip4_addr_netcmp(a, b, mask)
+#define ip6_addr_eq(a, b) ip6_addr_cmp(a, b)
+#define ip6_addr_net_eq(a, b) ip6_addr_netcmp(a, b)
+#endif
+
 #define ZT_ETHERNET_HEADER 14
 #define ZT_FRAME_MAX (10000 + ZT_ETHERNET_HEADER)
 

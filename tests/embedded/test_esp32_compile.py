@@ -32,7 +32,8 @@ def flags(folder, board, chip):
     defines = ["ZT_BOARD=1", "CONFIG_IDF_TARGET_%s=1" % chip.upper(), "FFCONF_H=0"]
     defines.append("CONFIG_IDF_TARGET_ARCH_%s=1" % ("RISCV" if chip == "esp32c3" else "XTENSA"))
     where = [os.path.join(PORT, "boards", board), folder, MPY, os.path.join(MPY, "ports", "esp32")]
-    return ["-D" + d for d in defines] + includes() + ["-I" + w for w in where]
+    old = "-I" + os.path.join(STUB, "lwip_2_1")
+    return ["-D" + d for d in defines] + [old] + includes() + ["-I" + w for w in where]
 
 
 def rv32(folder):

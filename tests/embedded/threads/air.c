@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "lwip/dns.h"
 #include "lwip/etharp.h"
 #include "lwip/tcpip.h"
 #include "netif/ethernet.h"
@@ -67,6 +68,10 @@ int air_begin(void *arg) {
     IP4_ADDR(&mask, 255, 255, 255, 0);
     ip4_addr_set_zero(&none);
     netif_add(&wifi, &ip, &mask, &none, NULL, wifi_start, tcpip_input);
+    ip_addr_t server; // as DHCP brings one
+    ip_addr_copy_from_ip4(server, ip);
+    memcpy(&ip_2_ip4(&server)->addr, peer_outer, 4);
+    dns_setserver(0, &server);
     netif_set_default(&wifi);
     netif_set_link_up(&wifi);
     netif_set_up(&wifi);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "idf_host.h"
+#include "lwip/dns.h"
 #include "lwip/sockets.h"
 #include "lwip/tcpip.h"
 #include "zt_esp32.h"
@@ -62,6 +63,7 @@ static int begin(void *arg) {
     nic = zt_netif_add(our_mac, 1380);
     CHECK(nic >= 0 && zt_netif_addr(nic, our_ip, 4, 24, true) == 0);
     CHECK(zt_netif_addr(nic, our_ip6, 16, 64, true) == 0);
+    CHECK(zt_netif_dns(0, peer_ip, 4) == 0 && zt_netif_dns(1, NULL, 0) == 0);
     CHECK(zt_netif_route(nic, behind_peer, 4, 16, peer_ip, 4, true) == 0);
     wire = zt_wire_open(board_ip, 4, 0);
     CHECK(wire >= 0);
@@ -194,6 +196,9 @@ static int finish(void *arg) {
     (void)arg;
     CHECK(zt_hal_drops.rx_loop > 0);
     CHECK(zt_wire_close(wire) == 0);
+    CHECK(memcmp(dns_getserver(0), peer_ip, 4) == 0);
+    CHECK(zt_netif_dns(0, NULL, 0) == ZT_NETIF_ERR_FULL);
+    CHECK(memcmp(dns_getserver(0), peer_outer, 4) == 0); // the board's own
     zt_netif_reset();
     struct netif *netif;
     NETIF_FOREACH(netif) {
