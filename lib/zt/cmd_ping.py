@@ -3,7 +3,7 @@
 # zt ping: ICMP echo to an address on a network, or the protocol's own ECHO to a node.
 
 from . import hal, inet, jsontext, mac
-from ._compat import const, hexs, ticks_diff, ticks_ms
+from ._compat import const, hexs, ticks_add, ticks_diff, ticks_ms
 from .args import INT
 from .cli import Command
 from .host import node_address
@@ -25,8 +25,8 @@ class Result:
         self.path = "unreachable"
         self._quiet = quiet
 
-    def reply(self, start_us):
-        rtt = us_since(start_us) // 10 / 100
+    def reply(self, us):
+        rtt = us // 10 / 100
         self.rtt_ms.append(rtt)
         if not self._quiet:
             out("%s: %s ms" % (self.target, rtt))
@@ -98,12 +98,24 @@ def _ping_node(host, address, count, result):
         result.sent += 1
         sent = host.node.echo(started, address, answered)
         if sent and host.run_until(lambda: got, _TIMEOUT_MS):
-            result.reply(start_us)
+            result.reply(us_since(start_us))
         else:
             result.lost()
         if i + 1 < count:
             _pause(host, started)
     result.path = path_of(host, address)
+
+
+def _await(got):
+    """Wait for the answer and nothing else: the node has its turns in the waits."""
+    end = ticks_add(ticks_ms(), _TIMEOUT_MS)
+    hal.wait(0)  # the request leaves at once
+    while not got:
+        left = ticks_diff(end, ticks_ms())
+        if left <= 0:
+            return False
+        hal.wait(left)
+    return True
 
 
 def _ping_ip(host, ip, count, result):
@@ -118,11 +130,11 @@ def _ping_ip(host, ip, count, result):
         start_us = now_us()
         result.sent += 1
         try:
-            seq = nics.ping(ip, lambda: got.append(1))
+            seq = nics.ping(ip, lambda at=start_us: got.append(us_since(at)))
         except OSError as e:
             raise Failure("%s: %s" % (inet.ip_text(ip), errtext(e)))
-        if host.run_until(lambda: got, _TIMEOUT_MS):
-            result.reply(start_us)
+        if _await(got):
+            result.reply(got[0])
         else:
             nics.forget(seq)
             result.lost()

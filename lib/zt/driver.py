@@ -197,6 +197,7 @@ class Driver:
         if self.closed or self.node is None:
             return 1000
         now = ticks_ms()
+        self.nics.take_pongs()
         more = self._drain(now) if self.plane is None else self.plane.drain(now)
         settle = self._follow(now)
         due = 1000 if self.plane is None else self.plane.tick(now)

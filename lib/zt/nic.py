@@ -284,8 +284,6 @@ class NICs:
         if not self.stack:
             return _IDLE
         ms = self._hal.stack_poll()
-        if self._pings:
-            self._take_pongs()
         if self._drain(now):
             return 0
         return ms if 0 <= ms < _IDLE else _IDLE
@@ -361,8 +359,9 @@ class NICs:
     def forget(self, seq):
         self._pings.pop(seq, None)
 
-    def _take_pongs(self):
-        while True:
+    def take_pongs(self):
+        """Call back those whose echo was answered."""
+        while self._seq:
             reply = self._hal.ping_recv(self._pong)
             if reply is None:
                 return

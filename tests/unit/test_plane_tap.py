@@ -238,6 +238,50 @@ def test_the_nodes_own_packets_are_not_carried():
     w.close()
 
 
+def test_what_is_only_watched_gives_python_a_turn():
+    w = World()
+    a, b = pair()
+    hal.watch(a.fileno())
+    buf = bytearray(100)
+    turns = []
+
+    def pump():
+        turns.append(_zttap.read(a.fileno(), buf))
+        return 6000
+
+    hal.set_pump(pump)
+    hal.wait(1)
+    del turns[:]
+    b.send(b"hello")
+    hal.wait(20)
+    hal.wait(20)
+    assert 5 in turns and len(turns) < 4, turns
+    hal.unwatch(a.fileno())
+    b.send(b"hello")
+    del turns[:]
+    hal.wait(20)
+    assert turns == []
+    a.close()
+    b.close()
+    w.close()
+
+
+def test_more_descriptors_than_are_slept_on_one_by_one():
+    w = World()
+    wires = [hal.wire_open(LOOP, 0) for _ in range(20)]
+    w.say(ip_frame(b"many"))
+    assert bytes(w.receive()[38:]) == b"many"
+    for h in wires:
+        hal.wire_close(h)
+    w.say(ip_frame(b"few"))
+    assert bytes(w.receive()[38:]) == b"few"
+    w.close()
+    w = World()
+    w.say(ip_frame(b"again"))
+    assert bytes(w.receive()[38:]) == b"again"
+    w.close()
+
+
 def test_a_device_is_given_and_taken():
     w = World()
     assert _zttap.give(64, w.fd) != 0 and _zttap.give(-1, w.fd) != 0

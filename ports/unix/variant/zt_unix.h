@@ -15,8 +15,10 @@
 
 // ---- zt_wait.c ----
 void zt_wait_init(void);
-// Watch a descriptor: readable ends a wait. `wire` is its number, or -1.
-int zt_wait_add(int fd, int wire);
+// Watch a descriptor: readable ends a wait. It has a number as zt_wait_ready tells it, or -1. Remove it
+// before it is closed.
+int zt_wait_add(int fd, int number);
+void zt_wait_remove(int fd);
 // The numbers of what can be read now: wires, and ZT_WIRES + n for TAP device n.
 int zt_wait_ready(int *found, int max);
 // Give a watched descriptor another number.

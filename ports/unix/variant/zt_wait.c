@@ -33,6 +33,7 @@
 #define LARGE (128 * 1024)
 #define AFTER_ERROR_MS 250 // the pause after a pump that failed
 #define IF_DUE_MS 5        // how long a busy loop of zero waits may go without a turn
+#define FEW 12             // of our descriptors
 #define POLL_MAX 64        // descriptors of one wait that need no allocation
 #define KICK (-2)          // the kick's number in the epoll set; wires are 0 and up, -1 is anything else
 
@@ -132,27 +133,116 @@ static void read_kick(void) {
     (void)n; // nothing to read: it was something else
 }
 
-int zt_wait_add(int fd, int wire) {
-    struct epoll_event ev = { .events = EPOLLIN, .data.u32 = (uint32_t)wire };
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : errno;
+// What is in the epoll set. While it is little it is slept on as it is, so that the end of a sleep tells what
+// is ready; the set is asked when there is more, and between sleeps.
+static struct {
+    int fd;
+    int number;
+} watched[FEW];
+static unsigned watched_count;
+static int32_t ready_numbers[FEW]; // what the last sleep told
+static unsigned ready_count;
+static bool ready_known;
+
+int zt_wait_add(int fd, int number) {
+    struct epoll_event ev = { .events = EPOLLIN, .data.u32 = (uint32_t)number };
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
+        return errno;
+    }
+    if (watched_count < FEW) {
+        watched[watched_count].fd = fd;
+        watched[watched_count].number = number;
+    }
+    watched_count++;
+    return 0;
 }
 
 int zt_wait_renumber(int fd, int number) {
     struct epoll_event ev = { .events = EPOLLIN, .data.u32 = (uint32_t)number };
-    return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &ev) == 0 ? 0 : errno;
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &ev) != 0) {
+        return errno;
+    }
+    for (unsigned i = 0; i < watched_count && i < FEW; i++) {
+        if (watched[i].fd == fd) {
+            watched[i].number = number;
+        }
+    }
+    ready_known = false;
+    return 0;
+}
+
+void zt_wait_remove(int fd) {
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL) != 0) {
+        return;
+    }
+    ready_known = false;
+    if (watched_count > FEW) {
+        return; // once there was too much to remember it stays with the set
+    }
+    for (unsigned i = 0; i < watched_count; i++) {
+        if (watched[i].fd == fd) {
+            watched[i] = watched[--watched_count];
+            return;
+        }
+    }
+}
+
+static int keep(uint32_t number, int *found, int count, int max) {
+    if (number == (uint32_t)KICK) {
+        read_kick();
+    } else if (number < ZT_WIRES + ZT_TAPS && count < max) {
+        found[count++] = (int)number;
+    } else {
+        forced = true; // somebody else's: Python sees to it
+    }
+    return count;
 }
 
 int zt_wait_ready(int *found, int max) {
+    int count = 0;
+    if (ready_known) {
+        ready_known = false;
+        for (unsigned i = 0; i < ready_count; i++) {
+            count = keep((uint32_t)ready_numbers[i], found, count, max);
+        }
+        return count;
+    }
     struct epoll_event ev[ZT_WIRES + ZT_TAPS + 1];
     int n = epoll_wait(epoll_fd, ev, ZT_WIRES + ZT_TAPS + 1, 0);
+    for (int i = 0; i < n; i++) {
+        count = keep(ev[i].data.u32, found, count, max);
+    }
+    return count;
+}
+
+// Appends to the descriptors of a sleep what is ours; their count.
+static unsigned add_watched(struct pollfd *fds) {
+    ready_known = false;
+    if (zt_plane == NULL || watched_count > FEW) {
+        fds[0].fd = epoll_fd; // negative before the first use: ignored by poll
+        fds[0].events = POLLIN;
+        return 1;
+    }
+    for (unsigned i = 0; i < watched_count; i++) {
+        fds[i].fd = watched[i].fd;
+        fds[i].events = POLLIN;
+    }
+    return watched_count;
+}
+
+// How many of ours are ready.
+static int look_at_watched(const struct pollfd *fds, unsigned n) {
     int count = 0;
-    for (int i = 0; i < n && count < max; i++) {
-        if (ev[i].data.u32 < ZT_WIRES + ZT_TAPS) {
-            found[count++] = (int)ev[i].data.u32;
-        } else if (ev[i].data.u32 == (uint32_t)KICK) {
-            read_kick();
+    ready_count = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (fds[i].revents != 0) {
+            count++;
+            if (fds[i].fd != epoll_fd) {
+                ready_numbers[ready_count++] = watched[i].number;
+            }
         }
     }
+    ready_known = ready_count != 0;
     return count;
 }
 
@@ -307,12 +397,10 @@ static int sleep_on(struct pollfd *all, unsigned n, int32_t ms) {
 
 int zt_wait_poll(struct pollfd *fds, unsigned n, int32_t ms) {
     struct pollfd small[POLL_MAX];
-    struct pollfd *all = n < POLL_MAX ? small : m_new(struct pollfd, n + 1);
+    struct pollfd *all = n + FEW <= POLL_MAX ? small : m_new(struct pollfd, n + FEW);
     if (n != 0) {
         memcpy(all, fds, n * sizeof(*fds));
     }
-    all[n].fd = epoll_fd; // negative before the first use: ignored by poll
-    all[n].events = POLLIN;
 
     const mp_uint_t start = mp_hal_ticks_ms();
     const uint32_t activity = zt_netif_activity();
@@ -323,14 +411,15 @@ int zt_wait_poll(struct pollfd *fds, unsigned n, int32_t ms) {
             mp_uint_t gone = mp_hal_ticks_ms() - start;
             left = gone >= (mp_uint_t)ms ? 0 : ms - (int32_t)gone;
         }
-        all[n].revents = 0;
-        ready = sleep_on(all, n + 1, in_pump ? left : sooner(left, next_ms));
+        unsigned ours = add_watched(all + n);
+        ready = sleep_on(all, n + ours, in_pump ? left : sooner(left, next_ms));
         err = errno;
-        woken = ready > 0 && all[n].revents != 0;
+        int count = ready > 0 ? look_at_watched(all + n, ours) : 0;
+        woken = count != 0;
         if (!woken) {
             break;
         }
-        ready--;
+        ready -= count;
         if (zt_plane == NULL) {
             read_kick();
             break;
@@ -345,7 +434,7 @@ int zt_wait_poll(struct pollfd *fds, unsigned n, int32_t ms) {
         fds[i].revents = ready > 0 ? all[i].revents : 0;
     }
     if (all != small) {
-        m_del(struct pollfd, all, n + 1);
+        m_del(struct pollfd, all, n + FEW);
     }
     mp_handle_pending(true);
     errno = err;
@@ -422,7 +511,7 @@ static mp_obj_t watch(mp_obj_t fd) {
 MP_DEFINE_CONST_FUN_OBJ_1(zt_watch_obj, watch);
 
 static mp_obj_t unwatch(mp_obj_t fd) {
-    epoll_ctl(epoll_fd, EPOLL_CTL_DEL, (int)mp_obj_get_int(fd), NULL);
+    zt_wait_remove((int)mp_obj_get_int(fd));
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_1(zt_unwatch_obj, unwatch);

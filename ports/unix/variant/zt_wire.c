@@ -111,7 +111,8 @@ MP_DEFINE_CONST_FUN_OBJ_2(zt_wire_open_obj, wire_open);
 static mp_obj_t wire_close(mp_obj_t handle) {
     wire_t *w = get_wire(handle);
     zt_io_forget((int)(w - wires));
-    close(w->fd); // which also takes it out of the epoll set
+    zt_wait_remove(w->fd);
+    close(w->fd);
     w->used = false;
     return mp_const_none;
 }
@@ -121,6 +122,7 @@ void zt_wire_reset(void) {
     for (int n = 0; n < WIRES; n++) {
         if (wires[n].used) {
             zt_io_forget(n);
+            zt_wait_remove(wires[n].fd);
             close(wires[n].fd);
             wires[n].used = false;
         }
