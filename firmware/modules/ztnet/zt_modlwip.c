@@ -94,7 +94,15 @@ static void tcp_recv_if_any(struct tcp_pcb *pcb, tcp_recv_fn fn) {
     }
 }
 
-#define tcp_err(pcb, fn) tcp_err_if_any(pcb, fn)
+// lwIP tells of a connection's end when its pcb is gone already; upstream's functions for that look into
+// it all the same.
+static void connection_gone(void *arg, err_t err);
+static void unaccepted_gone(void *arg, err_t err);
+
+#define ZT_ERR_NULL NULL
+#define ZT_ERR__lwip_tcp_error connection_gone
+#define ZT_ERR__lwip_tcp_err_unaccepted unaccepted_gone
+#define tcp_err(pcb, fn) tcp_err_if_any(pcb, ZT_ERR_##fn)
 #define tcp_recv(pcb, fn) tcp_recv_if_any(pcb, fn)
 
 // Upstream aborts a closed connection that has not been acknowledged after 10 s, data and all. On a
@@ -102,10 +110,21 @@ static void tcp_recv_if_any(struct tcp_pcb *pcb, tcp_recv_fn fn) {
 #define CLOSE_TICKS (60000 / TCP_SLOW_INTERVAL)
 
 static void tcp_poll_longer(struct tcp_pcb *pcb, tcp_poll_fn fn, u8_t interval) {
+    if (fn == NULL) {
+        // It is about to be aborted. Being told of that, the queue of its listener would move up under
+        // upstream's loop over it, which then misses every second one.
+        tcp_err(pcb, NULL);
+    }
     tcp_poll(pcb, fn, fn != NULL ? CLOSE_TICKS : interval);
 }
 
 #define tcp_poll(pcb, fn, interval) tcp_poll_longer(pcb, fn, interval)
+
+// A listener that is closed takes with it who has not been accepted. Upstream forgets that where its
+// backlog is one: the connection would stay, and tell of its end a socket that is gone.
+static void set_arg(struct tcp_pcb *pcb, void *arg);
+
+#define tcp_arg(pcb, arg) set_arg(pcb, arg)
 
 // ---- sending ----
 
@@ -167,8 +186,59 @@ static void attach_udp(struct udp_pcb *pcb, udp_recv_fn fn, void *arg) {
 
 #include "extmod/modlwip.c"
 
+#undef tcp_arg
 #undef udp_recv
 #undef MICROPY_PY_LWIP_EXIT
+
+static void set_arg(struct tcp_pcb *pcb, void *arg) {
+    lwip_socket_obj_t *s = pcb->callback_arg;
+    if (pcb->state == LISTEN && arg == NULL && s != NULL && s->incoming.connection.alloc == 0) {
+        struct tcp_pcb *waiting = s->incoming.connection.tcp.item;
+        s->incoming.connection.tcp.item = NULL;
+        if (waiting != NULL) {
+            tcp_poll(waiting, NULL, 0);
+            tcp_abort(waiting);
+        }
+    }
+    tcp_arg(pcb, arg);
+}
+
+// What upstream asks of the pcb is whether it listens; one that listens never has errors to tell of.
+static void connection_gone(void *arg, err_t err) {
+    static struct tcp_pcb gone; // CLOSED
+    ((lwip_socket_obj_t *)arg)->pcb.tcp = &gone;
+    _lwip_tcp_error(arg, err);
+}
+
+// Takes a connection that ended before it was accepted out of its listener's queue: those behind it move
+// up. `arg` is where its pcb was.
+static void unaccepted_gone(void *arg, err_t err) {
+    (void)err;
+    (void)_lwip_tcp_err_unaccepted;
+    for (struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l != NULL; l = l->next) {
+        lwip_socket_obj_t *s = l->callback_arg;
+        if (s == NULL) {
+            continue;
+        }
+        struct tcp_pcb *volatile *queue = lwip_socket_incoming_array(s);
+        unsigned size = MAX(s->incoming.connection.alloc, 1);
+        unsigned at = s->incoming.connection.iget;
+        unsigned left = size;
+        while (left != 0 && queue[at] != arg) {
+            at = (at + 1) % size;
+            left--;
+        }
+        if (left == 0) {
+            continue;
+        }
+        for (unsigned next; next = (at + 1) % size, next != s->incoming.connection.iput; at = next) {
+            queue[at] = queue[next];
+        }
+        queue[at] = NULL;
+        s->incoming.connection.iput = (uint8_t)at;
+        return;
+    }
+}
 
 // Deliver at once if the socket is empty and nothing is ahead, else queue; a full queue drops, as UDP may.
 static void queue_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port) {
