@@ -144,5 +144,9 @@ print("radio on")
 time.sleep(3600)
 """
 STATUS = """
-print(json.dumps({"status": nic.status(), "ip": nic.ipconfig("addr4")[0]}))
+print(json.dumps({
+    "status": nic.status(),
+    "ip": nic.ipconfig("addr4")[0],
+    "joined as": [id(n) for n in nic.node.vl2.networks.values()],  # another after a new join
+}))
 """

@@ -53,13 +53,16 @@ class Bench:
             monitor=self.monitor,
         )
 
-    def test(self, *words, status=0):
-        return tool(
-            "board_test.py", "--port", self.machine.url(), "--host-ip", self.net.ipv4("host"),
+    def words(self):
+        """What board_test.py is called with."""
+        return [
+            "--port", self.machine.url(), "--host-ip", self.net.ipv4("host"),
             "--board-ip", boards.BOARD_IP, "--qemu-monitor", self.monitor,
-            "--prefix", " ".join(self.net.command("host", [])), "--seconds", "2",
-            "--lost", "5", *words, status=status,
-        )  # fmt: skip
+            "--prefix", " ".join(self.net.command("host", [])), "--seconds", "2", "--lost", "5",
+        ]  # fmt: skip
+
+    def test(self, *words, status=0):
+        return tool("board_test.py", *self.words(), *words, status=status)
 
     def facts(self):
         out, _ = tool("provision.py", "--port", self.machine.url(), "--show", "--json")
