@@ -28,6 +28,14 @@ failed() {
     exit 1
 }
 
+# Upstream's lists of names and modules only ever grow: begin anew when it was changed what is built.
+stamp=$build/$name/made
+if [ -e "$stamp" ] && [ -n "$(find "$top/firmware/modules" "$top/ports/qemu" -name '*.mk' -newer "$stamp")" ]; then
+    rm -rf "$build/${name:?}"
+fi
+mkdir -p "$build/$name"
+[ -e "$stamp" ] || : >"$stamp"
+
 [ -e "$build/$name.elf" ] || echo "build: the firmware $name, about a minute" >&2
 : >"$log"
 make -s -j"$jobs" -C "$mpy/mpy-cross" BUILD="$build/mpy-cross" PROG=mpy-cross >>"$log" 2>&1 || failed

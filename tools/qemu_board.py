@@ -50,6 +50,8 @@ def tap_network(name):
 class Board:
     """A running machine. `namespace`: a prefix of words that runs a command where the board is to
     be, such as ["ip", "netns", "exec", NAME]; `log`: a file for what QEMU says;
+    `icount`: count instructions, 100 to a tick of the clock; with True waiting takes no time at all,
+    with "sleep=on" its own, which a board on a network needs;
     `hold`: it starts when the serial line is connected, so that nothing said is lost; `monitor`:
     the path of a unix socket for QEMU's monitor, which can pull the cable and press reset."""
 
@@ -88,7 +90,8 @@ class Board:
             mac = mac or "52:54:00:%02x:%02x:%02x" % tuple(os.urandom(3))
             command += ["-netdev", netdev, "-device", "virtio-net-device,netdev=n0,mac=" + mac]
         if icount:
-            command += ["-icount", "shift=0,align=off,sleep=off"]
+            how = "sleep=off" if icount is True else icount
+            command += ["-icount", "shift=0,align=off," + how]
         wait = "on" if hold else "off"
         command += ["-chardev", "socket,id=s0,fd=%d,server=on,wait=%s" % (listener.fileno(), wait)]
         command += ["-serial", "chardev:s0"]

@@ -102,6 +102,9 @@ def test_boots_joins_and_talks(member, kind):
     other.call("http_serve", port=8080, body=body)
     assert body in board.run(FETCH % (other_ip, 8080))
 
+    # Importing the modules in C again, and a collection, leave the node as it is.
+    board.run("import _zthal, _ztplane, gc\nfrom _zthal import *\ngc.collect()\ngc.collect()")
+    assert board.eval("nic.ping(%r, 3000)" % other_ip) is not None
     # Frames of a known peer do not enter the interpreter, and nothing went missing below it.
     assert board.eval("nic.driver.plane.counters()['rx']") > 20
     drops = board.eval("__import__('_zthal').wire_drops()")

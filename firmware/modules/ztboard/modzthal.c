@@ -201,24 +201,27 @@ static int enter_reset(void *arg) {
     return 0;
 }
 
-// Called at the first import after each reset of the interpreter: what C kept of the last run is let go,
-// its Python objects are gone.
-static mp_obj_t hal_init(void) {
+// What C kept of the interpreter's last run is let go, its Python objects are gone.
+static void let_go(void) {
     zt_pump_reset();
     zt_plane_end();
     zt_port_enter(enter_reset, NULL);
-    return mp_const_none;
 }
 
-// An object whose end is that of the interpreter's run: with its finaliser the wires fall silent and the
-// networks go down at the reset itself, not only at the next import.
+// An object whose end is that of the interpreter's run: by its finaliser the wires fall silent and the
+// networks go down at the reset itself. While it lives the module is not initialized again: every import of
+// a built-in module calls its __init__.
 typedef struct {
     mp_obj_base_t base;
 } guard_t;
 
+static bool guarded;
+
 static mp_obj_t guard_del(mp_obj_t self) {
     (void)self;
-    return hal_init();
+    guarded = false;
+    let_go();
+    return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(guard_del_obj, guard_del);
 
@@ -230,10 +233,14 @@ static MP_DEFINE_CONST_DICT(guard_dict, guard_table);
 static MP_DEFINE_CONST_OBJ_TYPE(guard_type, MP_QSTR_Guard, MP_TYPE_FLAG_NONE, locals_dict, &guard_dict);
 
 static mp_obj_t module_init(void) {
+    if (guarded) {
+        return mp_const_none;
+    }
     zt_port_begin();
-    hal_init();
+    let_go();
     guard_t *guard = mp_obj_malloc_with_finaliser(guard_t, &guard_type);
     MP_STATE_VM(zt_hal_guard) = MP_OBJ_FROM_PTR(guard);
+    guarded = true;
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(module_init_obj, module_init);

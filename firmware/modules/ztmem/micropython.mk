@@ -2,4 +2,6 @@
 #
 # _ztmem for make-based ports.
 
+ifeq ($(ZT_PLAIN),)
 SRC_USERMOD_C += $(USERMOD_DIR)/modztmem.c
+endif

@@ -84,18 +84,12 @@ static mp_obj_t start(mp_obj_t address_in, mp_obj_t limits_in, mp_obj_t random_i
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(start_obj, start);
 
+// A reset of the interpreter ends it too, by _zthal. Here is no __init__: it would run at every import.
 static mp_obj_t stop(void) {
     zt_plane_end();
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(stop_obj, stop);
-
-// After a reset of the interpreter nothing of the last run may go on.
-static mp_obj_t init(void) {
-    zt_plane_end();
-    return mp_const_none;
-}
-static MP_DEFINE_CONST_FUN_OBJ_0(init_obj, init);
 
 // ---- peers
 
@@ -355,7 +349,6 @@ static MP_DEFINE_CONST_FUN_OBJ_3(member_stats_obj, member_stats);
 
 static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__ztplane) },
-    { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&init_obj) },
     { MP_ROM_QSTR(MP_QSTR_start), MP_ROM_PTR(&start_obj) },
     { MP_ROM_QSTR(MP_QSTR_stop), MP_ROM_PTR(&stop_obj) },
     { MP_ROM_QSTR(MP_QSTR_peer_set), MP_ROM_PTR(&peer_set_obj) },

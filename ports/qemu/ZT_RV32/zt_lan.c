@@ -29,11 +29,11 @@ static uint32_t dropped;
 #define SEND_WAIT_TICKS 500000 // 50 ms: this machine may be busy with others
 
 static uint8_t *buffer(void) {
-    uint64_t start = zt_board_ticks();
+    uint64_t end = zt_board_ticks() + SEND_WAIT_TICKS;
     uint8_t *out;
-    do {
-        out = zt_virtio_net_buffer();
-    } while (out == NULL && zt_board_ticks() - start < SEND_WAIT_TICKS);
+    while ((out = zt_virtio_net_buffer()) == NULL && zt_board_ticks() < end) {
+        zt_virtio_sleep(zt_board_ticks() + 1000);
+    }
     return out;
 }
 

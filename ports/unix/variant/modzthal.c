@@ -59,9 +59,13 @@ static mp_obj_t tidy(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(tidy_obj, tidy);
 
-// Called at the first import, also after a reset of the interpreter: what C kept of the last run is
-// let go, its Python objects are gone.
+// Called at every import; the first one counts, as this port's interpreter is never started anew.
 static mp_obj_t hal_init(void) {
+    static bool done;
+    if (done) {
+        return mp_const_none;
+    }
+    done = true;
     MP_STATE_VM(zt_pump) = MP_OBJ_NULL;
     zt_plane_end();
     zt_wire_reset();
