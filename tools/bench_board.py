@@ -2,9 +2,9 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # The part of `make bench-embedded` that runs on the emulated board: what the node adds to the
-# firmware, what it takes of the memory at each stage of its life, the instructions from power-on to
-# its network, and TCP over the network beside TCP outside of it, on the same firmware. Seconds are
-# printed and mean little in an emulator; instructions and bytes are exact.
+# firmware, what it takes of the memory at each stage of its life, the instructions from power-on
+# to its network, and TCP over the network beside TCP outside of it, on the same firmware.
+# Seconds are printed and mean little in an emulator; instructions and bytes are exact.
 
 import json
 import os
@@ -92,7 +92,7 @@ def row(name, value, unit, target=None):
 
 
 def firmware_bytes(path):
-    """(flash, static RAM) of an image: code, constants and initial data; data and zeroed memory."""
+    """(flash, static RAM) of an image, in bytes."""
     done = subprocess.run(
         ["riscv64-unknown-elf-size", str(path)], capture_output=True, text=True, check=True
     )

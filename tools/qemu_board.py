@@ -50,7 +50,7 @@ def tap_network(name):
 class Board:
     """A running machine. `namespace`: a prefix of words that runs a command where the board is to
     be, such as ["ip", "netns", "exec", NAME]; `log`: a file for what QEMU says;
-    `icount`: count instructions, 100 to a tick of the clock; with True waiting takes no time at all,
+    `icount`: count instructions, 100 to a tick of the clock; with True waiting takes no time,
     with "sleep=on" its own, which a board on a network needs;
     `hold`: it starts when the serial line is connected, so that nothing said is lost; `monitor`:
     the path of a unix socket for QEMU's monitor, which can pull the cable and press reset."""
