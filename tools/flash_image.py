@@ -122,9 +122,9 @@ class Firmware:
         self._check_layout(start + len(boot.data))
         self.app = app
         self.app_bytes = len(image.data)
-        self.flash_bytes = max(
-            max(p.end for p in self.partitions), 1 << (20 + boot.flash_code & 0x1F)
-        )
+        # What the bootloader believes the flash to have: it refuses to start on less.
+        believed = 1 << (20 + min(boot.flash_code, 7))
+        self.flash_bytes = max(believed, max(p.end for p in self.partitions))
         self.nvs = self._find(_DATA, _NVS)
         self.parts = [(start, boot.data), (TABLE_AT, table.rstrip(b"\xff") + b"\xff" * 32)]
         ota = self._find(_DATA, _OTADATA)

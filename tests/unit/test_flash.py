@@ -22,6 +22,7 @@ TOOL = TOP / "tools" / "flash.py"
 SAID = pathlib.Path(__file__).parent / "esptool"
 sys.path.append(str(TOP / "tools"))
 
+import flash  # noqa: E402
 from flash_image import Firmware, Unfit  # noqa: E402
 
 ESP32, C3, S3 = 0, 5, 9
@@ -343,6 +344,63 @@ def test_without_esptool_it_says_how_to_get_it(bench):
         check=False,
     )
     assert done.returncode == 1 and "No such file" in done.stderr
+
+
+# --- what is found by itself
+
+
+def failure_of(f, *args):
+    try:
+        return f(*args)
+    except flash.Failure as e:
+        return str(e)
+
+
+def test_the_port_is_found_where_there_is_one_board(monkeypatch):
+    from serial.tools import list_ports
+
+    class Port:
+        def __init__(self, device, vid, description):
+            self.device, self.vid, self.description = device, vid, description
+
+    board = Port("/dev/ttyUSB0", 0x10C4, "CP2102N")
+    native = Port("/dev/ttyACM0", 0x303A, "USB JTAG/serial debug unit")
+    modem = Port("/dev/ttyACM1", 0x2C7C, "a modem")
+    built_in = Port("/dev/ttyS0", None, "n/a")
+    cases = (
+        ([built_in, board], "/dev/ttyUSB0"),
+        ([modem, native], "/dev/ttyACM0"),
+        ([modem], "/dev/ttyACM1"),
+        ([built_in], "no board found"),
+        ([], "no board found"),
+        ([board, native], "several boards"),
+    )
+    for found, expected in cases:
+        monkeypatch.setattr(list_ports, "comports", lambda found=found: found)
+        said = failure_of(flash.choose_port)
+        assert said.startswith(expected), said
+    assert "PORT=/dev/ttyUSB0" in said and "USB JTAG" in said
+
+
+def test_the_image_is_found_that_was_built_for_the_chip(monkeypatch, tmp_path):
+    monkeypatch.setattr(flash, "_BUILDS", tmp_path)
+    assert "no firmware for an ESP32-S3" in failure_of(flash.find_image, "ESP32-S3", None, None)
+    for name, data in (
+        ("ZT_ESP32", firmware(ESP32, app=part(ESP32, b"x"))),
+        ("ZT_ESP32_S3", firmware(app=part(S3, b"x"))),
+        ("ZT_BROKEN", b"\xe9"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "firmware.bin").write_bytes(data)
+    found = flash.find_image("ESP32-S3", None, None)
+    assert found.parent.name == "ZT_ESP32_S3"
+    (tmp_path / "ZT_ESP32_S3-PSRAM").mkdir()
+    (tmp_path / "ZT_ESP32_S3-PSRAM" / "firmware.bin").write_bytes(firmware(app=part(S3, b"y")))
+    assert "several images" in failure_of(flash.find_image, "ESP32-S3", None, None)
+    assert flash.find_image("ESP32-S3", "ZT_ESP32_S3", "PSRAM").parent.name.endswith("PSRAM")
+    assert flash.find_image("ESP32-S3", "ZT_ESP32_S3", None) == found
+    assert "no firmware" in failure_of(flash.find_image, "ESP32-C3", None, None)
+    assert "no firmware" in failure_of(flash.find_image, "ESP32-S3", "ZT_ESP32", None)
 
 
 def test_help_says_that_it_is_untried():
