@@ -416,7 +416,8 @@ def test_a_way_that_refuses_udp_segment(pair):
     two = [ip for ip in ips(second, world.nwid) if "." in ip][0]
     reaches(net, "first", two)
     # A datagram is longer than this: the kernel cuts it up, but only one that comes alone.
-    net.run("first", ["ip", "link", "set", "eth0", "mtu", "1300"], check=True)
+    for host in ("first", "second"):
+        net.run(host, ["ip", "link", "set", "eth0", "mtu", "1300"], check=True)
     before = plane(first), plane(second)
     tcp(net, "second", two, "first", 7000, 2 * MIB)
     if before[0] is not None:
