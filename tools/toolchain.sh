@@ -5,7 +5,7 @@
 # Everything lands in build/. The one thing ever changed outside is that missing Debian packages are
 # installed when the user is root, and that is said. A second run finds its stamps and does nothing.
 #
-#   toolchain.sh tools | micropython | lwip | venv | board | targets | esptool
+#   toolchain.sh tools | micropython | lwip | venv | board | targets | llvm | esptool
 #
 # MICROPY_DIR and LWIP_DIR name trees to use instead of fetched ones. Otherwise the sources are
 # Debian's source packages of the suite below, from the mirror and with the keys this machine's own
@@ -64,6 +64,20 @@ missing_board_packages() {
     command -v cmake >/dev/null 2>&1 || echo cmake # reads the ESP32's board files
 }
 
+# An LLVM that knows Xtensa, of one version: the system's, or what is unpacked in build/llvm.
+have_llvm() {
+    for version in 29 28 27 26 25 24 23 $LLVM_VERSION; do
+        for where in "" "$build/llvm/"; do
+            if command -v "${where}clang-$version" >/dev/null 2>&1 &&
+                command -v "${where}llvm-mc-$version" >/dev/null 2>&1 &&
+                "${where}llc-$version" --version 2>/dev/null | grep -q xtensa; then
+                return 0
+            fi
+        done
+    done
+    return 1
+}
+
 # For the core on other machines: cross compilers, an LLVM that knows Xtensa, the linker of another
 # Xtensa, emulators of processes.
 missing_target_packages() {
@@ -73,14 +87,7 @@ missing_target_packages() {
     done
     command -v xtensa-lx106-elf-ld >/dev/null 2>&1 || echo binutils-xtensa-lx106
     command -v qemu-xtensa >/dev/null 2>&1 || echo qemu-user
-    for version in 29 28 27 26 25 24 23 $LLVM_VERSION; do
-        if command -v "clang-$version" >/dev/null 2>&1 && command -v "llvm-mc-$version" >/dev/null 2>&1 &&
-            "llc-$version" --version 2>/dev/null | grep -q xtensa; then
-            return
-        fi
-    done
-    echo clang-$LLVM_VERSION
-    echo llvm-$LLVM_VERSION
+    have_llvm || echo "clang-$LLVM_VERSION llvm-$LLVM_VERSION"
 }
 
 install_missing() {
@@ -111,21 +118,71 @@ board() {
 }
 
 targets() {
+    if ! have_llvm; then
+        # Who cannot install it, or whose suite does not have it, gets it unpacked.
+        [ "$(id -u)" != 0 ] || apt-get update -q >&2
+        if [ "$(id -u)" != 0 ] || [ -z "$(apt-cache madison clang-$LLVM_VERSION 2>/dev/null)" ]; then
+            llvm
+        fi
+    fi
     install_missing missing_target_packages
+}
+
+# LLVM from Debian's suite sid with all that it needs, the C library too, unpacked in build/llvm and started
+# by its own loader: nothing of the system is changed or used.
+llvm() {
+    say "fetching LLVM $LLVM_VERSION (Debian binary packages, suite sid, about 100 MB) into build/llvm"
+    rm -rf "$build/llvm"
+    mkdir -p "$build/llvm/deb" "$build/llvm/root"
+    apt=$build/llvm/apt
+    entry_type="deb"
+    entry_suite=sid
+    private_apt || die "this machine's apt does not reach Debian's suite sid"
+    export APT_CONFIG="$apt/apt.conf"
+    # What only a compiler for this machine would need stays away.
+    names=$(apt-get install -s --no-install-recommends "clang-$LLVM_VERSION" "llvm-$LLVM_VERSION" | awk '
+        /^Inst/ && $2 !~ /^(binutils|linux-libc-dev|libc6-dev|libc-dev|libcrypt-dev|lib[a-z]+san|gcc-)/ &&
+            $2 !~ /^lib(gcc|stdc\+\+|objc)-.*dev$/ { print $2 }')
+    # shellcheck disable=SC2086 # a list of package names
+    (cd "$build/llvm/deb" && apt-get download -q $names >"$apt/log" 2>&1) || {
+        cat "$apt/log" >&2
+        die "LLVM could not be fetched"
+    }
+    unset APT_CONFIG
+    root=$build/llvm/root
+    for deb in "$build"/llvm/deb/*.deb; do
+        dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --exclude='./usr/share/*'
+    done
+    libs=$(dirname "$(find "$root" -name libc.so.6 | head -n 1)")
+    loader=$(find "$root/" -name 'ld-linux*.so.*' | head -n 1)
+    home=$root/usr/lib/llvm-$LLVM_VERSION
+    for program in clang llc llvm-mc; do
+        more=
+        [ $program != clang ] || more="-resource-dir $(echo "$home"/lib/clang/*)"
+        {
+            echo '#!/bin/sh'
+            echo "exec $loader --library-path $libs:$home/lib $home/bin/$program $more \"\$@\""
+        } >"$build/llvm/$program-$LLVM_VERSION"
+        chmod +x "$build/llvm/$program-$LLVM_VERSION"
+    done
+    rm -rf "$build/llvm/deb" "$apt"
+    "$build/llvm/llc-$LLVM_VERSION" --version | grep -q xtensa || die "the LLVM in build/llvm does not run"
 }
 
 # ---- sources ----
 
-# Print this machine's first Debian archive entry as a source entry of $SUITE, and nothing else
-# changed: the mirror, the key and the other options stay what the administrator set.
+# Print this machine's first Debian archive entry as one of $entry_type and $entry_suite, and nothing
+# else changed: the mirror, the key and the other options stay what the administrator set.
+entry_type="deb-src"
+entry_suite=$SUITE
 own_sources() {
     for f in /etc/apt/sources.list.d/*.sources; do
         [ -e "$f" ] || continue
-        awk -v suite=$SUITE '
+        awk -v suite="$entry_suite" -v type="$entry_type" '
             function flush() {
                 if (types ~ /(^| )deb( |$)/ && suites ~ /(^| )(stable|testing|unstable|sid|bookworm|trixie|forky)( |$)/ \
                     && uris ~ /debian/ && comps ~ /(^| )main( |$)/ && enabled !~ /no/ && !done) {
-                    print "Types: deb-src\nURIs:" uris "\nSuites: " suite "\nComponents: main\n" rest
+                    print "Types: " type "\nURIs:" uris "\nSuites: " suite "\nComponents: main\n" rest
                     done = 1
                 }
                 types = suites = uris = comps = enabled = rest = ""
@@ -152,7 +209,7 @@ own_sources() {
     rm -f "$apt/entry.sources"
     for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
         [ -e "$f" ] || continue
-        line=$(sed -n -E 's/[[:space:]]+/ /g; s/^ ?deb (\[[^]]*\] )?([^ ]*debian[^ ]*) (stable|testing|unstable|sid|bookworm|trixie|forky) (.* )?main( .*)?$/deb-src \1\2 '$SUITE' main/p' "$f" | head -n 1)
+        line=$(sed -n -E 's/[[:space:]]+/ /g; s/^ ?deb (\[[^]]*\] )?([^ ]*debian[^ ]*) (stable|testing|unstable|sid|bookworm|trixie|forky) (.* )?main( .*)?$/'$entry_type' \1\2 '$entry_suite' main/p' "$f" | head -n 1)
         if [ -n "$line" ]; then
             # An architecture list means nothing for sources, and apt would warn about it.
             echo "$line" | sed -E 's/ ?arch=[^] ]*//; s/\[ *\] //' >"$apt/parts/debian.list"
@@ -280,6 +337,6 @@ esptool() {
 
 mkdir -p "$build/src"
 case "${1:-}" in
-    tools | micropython | lwip | venv | board | targets | esptool) "$1" ;;
-    *) die "usage: toolchain.sh tools | micropython | lwip | venv | board | targets | esptool" ;;
+    tools | micropython | lwip | venv | board | targets | llvm | esptool) "$1" ;;
+    *) die "usage: toolchain.sh tools | micropython | lwip | venv | board | targets | llvm | esptool" ;;
 esac
