@@ -186,7 +186,7 @@ def picture(rows):
                 first = rows[name + "_1"]["value"]
                 values = [100 * rows["%s_%d" % (name, n)]["value"] / first for n in SIZES]
                 lines.append((text, values))
-        panels.append((title, "% of 1 peer's rate", lines, 90))
+        panels.append((title, "% of 1 peer", lines, 90))
     memory = [
         ("node, resident", [rows["node_memory_%d" % n]["value"] for n in SIZES]),
         ("of it the tables", [rows["plane_tables_%d" % n]["value"] / 1e6 for n in SIZES]),
