@@ -156,6 +156,12 @@ enum { ZT_PLANE_DROPPED, ZT_PLANE_DONE, ZT_PLANE_EVENT, ZT_PLANE_KEPT };
 int zt_plane_rx(zt_plane_t *plane, uint32_t now, int wire, const zt_addr_t *from, uint8_t *pkt, size_t n,
                 void *owner);
 
+// pkt[0..n) as datagrams of `size` bytes, the last one shorter (what UDP_GRO gives): as zt_plane_rx for each in
+// turn, and faster for short ones. Stops behind the first that became an event: what follows is to be judged
+// after it. Returns the bytes used; *result is of the last datagram.
+size_t zt_plane_rx_run(zt_plane_t *plane, uint32_t now, int wire, const zt_addr_t *from, uint8_t *pkt, size_t n,
+                       size_t size, void *owner, int *result);
+
 // A whole Ethernet frame from the interface of a network; the segments are only read. Returns as above; a
 // multicast is DONE if at least one copy went. -1 for an unknown network.
 int zt_plane_tx(zt_plane_t *plane, uint32_t now, int network, const zt_seg_t *segments, size_t count);

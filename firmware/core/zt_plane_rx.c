@@ -16,6 +16,7 @@ typedef struct {
     zt_peer_t *peer;
     const zt_addr_t *from;
     uint8_t *pkt;
+    uint8_t *stream; // made ahead, with the peer known; or NULL
     void *owner;
     size_t n;
     uint32_t now;
@@ -206,21 +207,32 @@ static int opened(rx_t *r) {
     return verb == VERB_EXT_FRAME ? ext_frame(r, net, m) : multicast_frame(r, net, m);
 }
 
+static int unseal(const rx_t *r) {
+#ifdef ZT_WIRE_AHEAD
+    if (r->stream) {
+        return zt_open_ahead(r->stream, r->pkt, r->n);
+    }
+#endif
+    return zt_open(r->peer->key, r->pkt, r->n);
+}
+
 static int packet(rx_t *r) {
     const unsigned suite = r->pkt[FLAGS] >> 3 & 7;
-    r->peer = suite == 1 ? zt_peer_at(r->p, r->now, r->pkt + SOURCE) : NULL;
+    if (!r->stream) {
+        r->peer = suite == 1 ? zt_peer_at(r->p, r->now, r->pkt + SOURCE) : NULL;
+    }
     if (!r->peer) {
         return zt_event_packet(r->p, r->whole, r->wire, r->from, r->pkt, r->n);
     }
-    if (zt_open(r->peer->key, r->pkt, r->n)) {
+    if (unseal(r)) {
         return zt_drop(r->p, ZT_PLANE_MAC);
     }
     ZT_DECLASSIFY(r->pkt, r->n); // what a peer says is no secret to us
     return opened(r);
 }
 
-int zt_plane_rx(zt_plane_t *p, uint32_t now, int wire, const zt_addr_t *from, uint8_t *pkt, size_t n,
-                void *owner) {
+static int datagram(zt_plane_t *p, uint32_t now, int wire, const zt_addr_t *from, uint8_t *pkt, size_t n,
+                    void *owner, zt_peer_t *peer, uint8_t *stream) {
     p->counters[ZT_PLANE_RX]++;
     if (n <= FRAGMENT_HEADER) {
         return zt_drop(p, ZT_PLANE_SHORT);
@@ -238,7 +250,10 @@ int zt_plane_rx(zt_plane_t *p, uint32_t now, int wire, const zt_addr_t *from, ui
     if (memcmp(pkt + DEST, p->address, 5) != 0) {
         return zt_event_packet(p, 0, wire, from, pkt, n);
     }
-    rx_t r = {.p = p, .from = from, .pkt = pkt, .owner = owner, .n = n, .now = now, .wire = wire};
+    rx_t r = {.p = p, .peer = peer, .from = from, .pkt = pkt, .stream = stream, .owner = owner};
+    r.n = n;
+    r.now = now;
+    r.wire = wire;
     if (!piece && !(pkt[FLAGS] & FRAGMENTED)) {
         return packet(&r);
     }
@@ -257,4 +272,68 @@ int zt_plane_rx(zt_plane_t *p, uint32_t now, int wire, const zt_addr_t *from, ui
     const int done = packet(&r);
     zt_pieces_release(p, slot);
     return done;
+}
+
+int zt_plane_rx(zt_plane_t *p, uint32_t now, int wire, const zt_addr_t *from, uint8_t *pkt, size_t n,
+                void *owner) {
+    return datagram(p, now, wire, from, pkt, n, owner, NULL, NULL);
+}
+
+#ifdef ZT_WIRE_AHEAD
+
+// The key streams of the next packets, if all are whole ones for us from peers we know.
+static unsigned make_ahead(const zt_plane_t *p, uint32_t now, const uint8_t *pkt, size_t n,
+                           zt_peer_t *peer[ZT_WIRE_AHEAD], uint8_t stream[ZT_WIRE_AHEAD][128]) {
+    const uint8_t *packets[ZT_WIRE_AHEAD];
+    const uint8_t *keys[ZT_WIRE_AHEAD];
+    for (unsigned i = 0; i < ZT_WIRE_AHEAD; i++, pkt += n) {
+        if (pkt[FRAGMENT_MARK] == 0xff || (pkt[FLAGS] & (FRAGMENTED | 0x38)) != 0x08 ||
+            memcmp(pkt + DEST, p->address, 5) != 0) {
+            return 0;
+        }
+        peer[i] = zt_peer_at(p, now, pkt + SOURCE);
+        if (!peer[i]) {
+            return 0;
+        }
+        packets[i] = pkt;
+        keys[i] = peer[i]->key;
+    }
+    return zt_ahead(keys, packets, n, stream) ? 0 : ZT_WIRE_AHEAD;
+}
+
+#endif
+
+size_t zt_plane_rx_run(zt_plane_t *p, uint32_t now, int wire, const zt_addr_t *from, uint8_t *pkt, size_t n,
+                       size_t size, void *owner, int *result) {
+    size_t at = 0;
+#ifdef ZT_WIRE_AHEAD
+    uint8_t streams[ZT_WIRE_AHEAD][128];
+    zt_peer_t *peers[ZT_WIRE_AHEAD]; // no entry changes before the return
+    unsigned ready = 0; // the last ones of them
+    unsigned made = 0;
+#endif
+    *result = ZT_PLANE_DROPPED;
+    while (at < n && *result != ZT_PLANE_EVENT) {
+        const size_t take = n - at < size ? n - at : size;
+        uint8_t *stream = NULL;
+        zt_peer_t *peer = NULL;
+#ifdef ZT_WIRE_AHEAD
+        if (ready == 0 && size >= PAYLOAD && size <= ZT_WIRE_AHEAD_MAX && n - at >= ZT_WIRE_AHEAD * size) {
+            ready = make_ahead(p, now, pkt + at, size, peers, streams);
+            made |= ready;
+        }
+        if (ready) {
+            peer = peers[ZT_WIRE_AHEAD - ready];
+            stream = streams[ZT_WIRE_AHEAD - ready--];
+        }
+#endif
+        *result = datagram(p, now, wire, from, pkt + at, take, owner, peer, stream);
+        at += take;
+    }
+#ifdef ZT_WIRE_AHEAD
+    if (made) {
+        zt_wipe(streams, sizeof(streams));
+    }
+#endif
+    return at;
 }

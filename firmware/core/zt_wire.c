@@ -28,8 +28,8 @@ static void end(packet_t *p) {
     zt_wipe(p->stream, 64 + p->ready);
 }
 
-// Keys the cipher for this packet as VL1 4.3 says, and makes block 0 and what comes with it at little cost.
-static void start(packet_t *p, const uint8_t session[48], const uint8_t *pkt, size_t n) {
+// Keys the cipher for this packet as VL1 4.3 says.
+static inline void set_key(zt_salsa20_t *cipher, const uint8_t session[48], const uint8_t *pkt, size_t n) {
     uint8_t key[32];
     memcpy(key, session, 32);
     for (int i = 0; i < FLAGS; i++) {
@@ -38,8 +38,13 @@ static void start(packet_t *p, const uint8_t session[48], const uint8_t *pkt, si
     key[18] ^= pkt[FLAGS] & 0xf8;
     key[19] ^= (uint8_t)n;
     key[20] ^= (uint8_t)(n >> 8);
-    zt_salsa20_init(&p->cipher, key, pkt, 0);
+    zt_salsa20_init(cipher, key, pkt, 0);
     zt_wipe(key, sizeof(key));
+}
+
+// Makes block 0 and what comes with it at little cost.
+static void start(packet_t *p, const uint8_t session[48], const uint8_t *pkt, size_t n) {
+    set_key(&p->cipher, session, pkt, n);
     size_t blocks = 1;
     if (ZT_SALSA20_WIDE > 1 && pkt[FLAGS] & 0x08) {
         // Four or eight: what the payload of a short packet leaves over costs nothing.
@@ -95,6 +100,34 @@ int zt_open(const uint8_t session[48], uint8_t *pkt, size_t n) {
     zt_wipe(tag, sizeof(tag));
     return verdict;
 }
+
+#ifdef ZT_WIRE_AHEAD
+
+int zt_ahead(const uint8_t *const session[ZT_WIRE_AHEAD], const uint8_t *const pkt[ZT_WIRE_AHEAD], size_t n,
+             uint8_t stream[ZT_WIRE_AHEAD][128]) {
+    zt_salsa20_t cipher[ZT_WIRE_AHEAD];
+    for (unsigned i = 0; i < ZT_WIRE_AHEAD; i++) {
+        set_key(&cipher[i], session[i], pkt[i], n);
+    }
+    const int result = zt_salsa20_streams(cipher, ROUNDS, stream);
+    zt_wipe(cipher, sizeof(cipher));
+    return result;
+}
+
+int zt_open_ahead(uint8_t stream[128], uint8_t *pkt, size_t n) {
+    uint8_t tag[16];
+    zt_poly1305(stream, pkt + VERB, n - VERB, tag);
+    int verdict = zt_compare(tag, pkt + MAC, 8);
+    ZT_DECLASSIFY(&verdict, sizeof(verdict));
+    if (verdict == 0) {
+        zt_xor(pkt + VERB, stream + 64, n - VERB);
+    }
+    zt_wipe(stream, 128);
+    zt_wipe(tag, sizeof(tag));
+    return verdict;
+}
+
+#endif
 
 int zt_hello_mask(const uint8_t session[48], uint8_t *pkt, size_t from, size_t n) {
     zt_salsa20_t cipher;

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/zt_simd.h"
+
 #define ZT_WIRE_HEADER 28 // with the verb byte
 #define ZT_WIRE_MAX 65535 // what the 16-bit length in the key can tell apart
 
@@ -19,6 +21,17 @@ int zt_seal(const uint8_t session[48], uint8_t *pkt, size_t n, unsigned suite);
 
 // 0 and decrypted if the MAC is good; else -1 and nothing changed: bad MAC, bad length, another suite.
 int zt_open(const uint8_t session[48], uint8_t *pkt, size_t n);
+
+// Several short packets at once, where the machine makes their key streams side by side. All have n bytes,
+// ZT_WIRE_HEADER to ZT_WIRE_AHEAD_MAX, and say suite 1. zt_ahead gives the stream of each, -1 if that does not
+// pay on this processor; zt_open_ahead is zt_open with it, and wipes it. The packets must not change between.
+#ifdef ZT_SALSA20_STREAMS
+#define ZT_WIRE_AHEAD ZT_SALSA20_STREAMS
+#define ZT_WIRE_AHEAD_MAX (27 + 64)
+int zt_ahead(const uint8_t *const session[ZT_WIRE_AHEAD], const uint8_t *const pkt[ZT_WIRE_AHEAD], size_t n,
+             uint8_t stream[ZT_WIRE_AHEAD][128]);
+int zt_open_ahead(uint8_t stream[128], uint8_t *pkt, size_t n);
+#endif
 
 // XORs the tail pkt[from..n) of a HELLO, its own inverse. 0, or -1 and nothing changed if from is in the
 // header or beyond n.

@@ -192,6 +192,7 @@ def load(path):
         "zt_plane_flush": (None, p, ctypes.c_uint, i),
         "zt_plane_expire": (None, p, u32),
         "zt_plane_rx": (i, p, u32, i, p, p, c_size_t, p),
+        "zt_plane_rx_run": (c_size_t, p, u32, i, p, p, c_size_t, c_size_t, p, p),
         "zt_plane_tx": (i, p, u32, i, p, c_size_t),
         "zt_plane_event_get": (i, p, p, p, c_size_t),
         "zt_plane_event_drop": (None, p),
@@ -328,6 +329,17 @@ class Plane:
         self._collect()
         self.after = bytes(block)
         return result
+
+    def rx_run(self, data, size, wire=1, source=(b"\x0a\0\0\1", 9993)):
+        """(result of the last datagram, bytes used) of a message with datagrams of `size`."""
+        block = (c_uint8 * len(data)).from_buffer_copy(data)
+        result = ctypes.c_int()
+        used = self.lib.zt_plane_rx_run(
+            self.p, self.now, wire, byref(addr(source)), block, len(data), size, 1, byref(result)
+        )
+        self._collect()
+        self.after = bytes(block)
+        return result.value, used
 
     def tx(self, network, *pieces):
         """A frame in as many segments as there are pieces."""

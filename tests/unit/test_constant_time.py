@@ -63,7 +63,7 @@ def check(folder, flags, wide=None):
     if wide:
         assert runs_under_valgrind(folder) == wide
     leaky = [name for name in found if name.startswith("leak_")]
-    assert len(leaky) == 3 and len(found) == 26
+    assert len(leaky) == 3 and len(found) == 27
     for name in leaky:
         assert found[name] > 0, "valgrind does not see " + name
     for name in found:

@@ -2,7 +2,7 @@
 //
 // LANES blocks of Salsa20 side by side, block k in lane k: the rounds of zt_salsa20_round.h on vectors, then
 // a transposition that brings each block's words together. Included once for each number of lanes, with
-// LANES, NAME and TARGET defined; vectors are the compiler's own, without intrinsics.
+// LANES, NAME, VECTOR and TARGET (and, with eight, STREAMS) defined; vectors are the compiler's own, without intrinsics.
 
 typedef uint32_t VECTOR __attribute__((vector_size(4 * LANES)));
 
@@ -41,6 +41,49 @@ typedef uint32_t VECTOR __attribute__((vector_size(4 * LANES)));
         memcpy(buf + (at), &text, sizeof(text)); \
     } while (0)
 
+// DO(place, vector) for all that the blocks are made of, once the words are transposed.
+#if LANES == 8
+#define EACH_PIECE(DO) \
+    do { \
+        DO(0, LOW128(x0, x4)); \
+        DO(32, LOW128(x8, x12)); \
+        DO(64, LOW128(x1, x5)); \
+        DO(96, LOW128(x9, x13)); \
+        DO(128, LOW128(x2, x6)); \
+        DO(160, LOW128(x10, x14)); \
+        DO(192, LOW128(x3, x7)); \
+        DO(224, LOW128(x11, x15)); \
+        DO(256, HIGH128(x0, x4)); \
+        DO(288, HIGH128(x8, x12)); \
+        DO(320, HIGH128(x1, x5)); \
+        DO(352, HIGH128(x9, x13)); \
+        DO(384, HIGH128(x2, x6)); \
+        DO(416, HIGH128(x10, x14)); \
+        DO(448, HIGH128(x3, x7)); \
+        DO(480, HIGH128(x11, x15)); \
+    } while (0)
+#else
+#define EACH_PIECE(DO) \
+    do { \
+        DO(0, x0); \
+        DO(16, x4); \
+        DO(32, x8); \
+        DO(48, x12); \
+        DO(64, x1); \
+        DO(80, x5); \
+        DO(96, x9); \
+        DO(112, x13); \
+        DO(128, x2); \
+        DO(144, x6); \
+        DO(160, x10); \
+        DO(176, x14); \
+        DO(192, x3); \
+        DO(208, x7); \
+        DO(224, x11); \
+        DO(240, x15); \
+    } while (0)
+#endif
+
 // XORs the next LANES blocks of key stream into 64 * LANES bytes.
 TARGET static void NAME(zt_salsa20_t *s, unsigned rounds, uint8_t *buf) {
     const uint32_t *w = s->word;
@@ -61,43 +104,57 @@ TARGET static void NAME(zt_salsa20_t *s, unsigned rounds, uint8_t *buf) {
     TRANSPOSE(x4, x5, x6, x7);
     TRANSPOSE(x8, x9, x10, x11);
     TRANSPOSE(x12, x13, x14, x15);
-#if LANES == 8
-    XOR_INTO(0, LOW128(x0, x4));
-    XOR_INTO(32, LOW128(x8, x12));
-    XOR_INTO(64, LOW128(x1, x5));
-    XOR_INTO(96, LOW128(x9, x13));
-    XOR_INTO(128, LOW128(x2, x6));
-    XOR_INTO(160, LOW128(x10, x14));
-    XOR_INTO(192, LOW128(x3, x7));
-    XOR_INTO(224, LOW128(x11, x15));
-    XOR_INTO(256, HIGH128(x0, x4));
-    XOR_INTO(288, HIGH128(x8, x12));
-    XOR_INTO(320, HIGH128(x1, x5));
-    XOR_INTO(352, HIGH128(x9, x13));
-    XOR_INTO(384, HIGH128(x2, x6));
-    XOR_INTO(416, HIGH128(x10, x14));
-    XOR_INTO(448, HIGH128(x3, x7));
-    XOR_INTO(480, HIGH128(x11, x15));
-#else
-    XOR_INTO(0, x0);
-    XOR_INTO(16, x4);
-    XOR_INTO(32, x8);
-    XOR_INTO(48, x12);
-    XOR_INTO(64, x1);
-    XOR_INTO(80, x5);
-    XOR_INTO(96, x9);
-    XOR_INTO(112, x13);
-    XOR_INTO(128, x2);
-    XOR_INTO(144, x6);
-    XOR_INTO(160, x10);
-    XOR_INTO(176, x14);
-    XOR_INTO(192, x3);
-    XOR_INTO(208, x7);
-    XOR_INTO(224, x11);
-    XOR_INTO(240, x15);
-#endif
+    EACH_PIECE(XOR_INTO);
     count_blocks(s, LANES);
 }
+
+#ifdef STREAMS
+#define PUT(at, v) \
+    do { \
+        const VECTOR piece = v; \
+        memcpy(buf + (at), &piece, sizeof(piece)); \
+    } while (0)
+
+// The first two blocks of LANES / 2 ciphers that all begin at block 0, one cipher's after the other's.
+TARGET static void STREAMS(const zt_salsa20_t *s, unsigned rounds, uint8_t *buf) {
+#define LOAD(i, xi) \
+    VECTOR xi = {s[0].word[i], s[0].word[i], s[1].word[i], s[1].word[i], \
+                 s[2].word[i], s[2].word[i], s[3].word[i], s[3].word[i]}; \
+    xi += (i) == 8 ? (VECTOR){0, 1, 0, 1, 0, 1, 0, 1} : (VECTOR){0}; \
+    const VECTOR in##xi = xi
+    LOAD(0, x0);
+    LOAD(1, x1);
+    LOAD(2, x2);
+    LOAD(3, x3);
+    LOAD(4, x4);
+    LOAD(5, x5);
+    LOAD(6, x6);
+    LOAD(7, x7);
+    LOAD(8, x8);
+    LOAD(9, x9);
+    LOAD(10, x10);
+    LOAD(11, x11);
+    LOAD(12, x12);
+    LOAD(13, x13);
+    LOAD(14, x14);
+    LOAD(15, x15);
+#undef LOAD
+    for (unsigned i = rounds; i; i -= 2) {
+        ZT_DOUBLE_ROUND();
+    }
+#define ADD(i, xi) xi += in##xi
+    ZT_EACH_WORD(ADD);
+#undef ADD
+    TRANSPOSE(x0, x1, x2, x3);
+    TRANSPOSE(x4, x5, x6, x7);
+    TRANSPOSE(x8, x9, x10, x11);
+    TRANSPOSE(x12, x13, x14, x15);
+    EACH_PIECE(PUT);
+}
+
+#undef PUT
+#undef STREAMS
+#endif
 
 #undef IOTA
 #undef LOW32
@@ -108,6 +165,7 @@ TARGET static void NAME(zt_salsa20_t *s, unsigned rounds, uint8_t *buf) {
 #undef HIGH128
 #undef TRANSPOSE
 #undef XOR_INTO
+#undef EACH_PIECE
 #undef VECTOR
 #undef LANES
 #undef NAME

@@ -31,6 +31,7 @@ static inline void count_blocks(zt_salsa20_t *s, uint32_t n) {
 #if ZT_SIMD_AVX2
 #define LANES 8
 #define NAME eight_blocks
+#define STREAMS four_streams
 #define TARGET __attribute__((target("avx2")))
 #define VECTOR eight_t
 #include "zt_salsa20_lanes.h"
@@ -45,6 +46,7 @@ static inline void count_blocks(zt_salsa20_t *s, uint32_t n) {
 
 #define LANES 8
 #define NAME eight_blocks_vl
+#define STREAMS four_streams_vl
 #define TARGET __attribute__((target("avx512vl")))
 #define VECTOR eight_vl_t
 #include "zt_salsa20_lanes.h"
@@ -95,5 +97,22 @@ size_t zt_salsa20_xor_wide(zt_salsa20_t *s, unsigned rounds, uint8_t *buf, size_
     }
     return done;
 }
+
+#if ZT_SIMD_AVX2
+int zt_salsa20_streams(const zt_salsa20_t s[ZT_SALSA20_STREAMS], unsigned rounds,
+                       uint8_t out[ZT_SALSA20_STREAMS][128]) {
+#if ZT_SIMD_AVX512
+    if (zt_has_avx512vl()) {
+        four_streams_vl(s, rounds, out[0]);
+        return 0;
+    }
+#endif
+    if (zt_has_avx2()) {
+        four_streams(s, rounds, out[0]);
+        return 0;
+    }
+    return -1;
+}
+#endif
 
 #endif

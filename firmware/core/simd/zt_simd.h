@@ -56,6 +56,14 @@ static inline size_t zt_salsa20_xor_wide(zt_salsa20_t *s, unsigned rounds, uint8
 }
 #endif
 
+// The first two blocks of key stream of so many ciphers at once, which are all at block 0: -1 where that does
+// not pay.
+#if ZT_SIMD_AVX2
+#define ZT_SALSA20_STREAMS 4
+int zt_salsa20_streams(const zt_salsa20_t s[ZT_SALSA20_STREAMS], unsigned rounds,
+                       uint8_t out[ZT_SALSA20_STREAMS][128]);
+#endif
+
 // Takes all the blocks; `top` is 1, or 0 for a last one that is short.
 #if ZT_SIMD_POLY1305
 void zt_poly1305_blocks_wide(zt_poly1305_t *p, const uint8_t *data, size_t count, uint32_t top);

@@ -187,11 +187,11 @@ static bool process(void) {
         }
         while (batch.offset < n) {
             uint8_t *p = blocks[batch.block[i]] + batch.offset;
-            size_t left = n - batch.offset;
-            size_t take = left < size ? left : size;
-            batch.offset += take;
-            zt_io_counters.rx_datagrams++;
-            if (zt_plane_rx(zt_plane, now, batch.wire, &from, p, take, owner) == ZT_PLANE_EVENT) {
+            int result;
+            size_t used = zt_plane_rx_run(zt_plane, now, batch.wire, &from, p, n - batch.offset, size, owner, &result);
+            batch.offset += used;
+            zt_io_counters.rx_datagrams += (uint32_t)((used + size - 1) / size);
+            if (result == ZT_PLANE_EVENT) {
                 return false;
             }
         }
