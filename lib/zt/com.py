@@ -26,6 +26,7 @@ class COM:
     """
 
     id = 0
+    unknown = None
 
     def __init__(self, qualifiers, signed_by=NOBODY, signature=None):
         """`qualifiers`: their wire bytes, 24 each, in ascending order of id."""
@@ -38,7 +39,6 @@ class COM:
                 raise ValueError("certificate: qualifiers out of order")
         self.signed_by = bytes(signed_by)
         self.signature = signature
-        self.unknown = None
         self.timestamp = self.value(_id(_TIMESTAMP)) or bytes(8)
         self.nwid = self.value(_id(_NWID)) or bytes(8)
         self.issued_to = (self.value(_id(_MEMBER)) or bytes(8))[3:]
@@ -106,7 +106,8 @@ class COM:
 
     def verify(self, identity_of):
         """OK, BAD or UNKNOWN_SIGNER; identity_of(address) gives an Identity or None."""
-        self.unknown = None
+        if self.unknown is not None:
+            self.unknown = None
         if self.signature is None or self.signed_by != self.nwid[:5]:
             return BAD
         signer = identity_of(self.signed_by)

@@ -69,7 +69,7 @@ class Limits:
             setattr(self, name, changes[name])
 
     def full(self, name):
-        """Something did not fit: count it under the name of its limit, and say so the first time."""
+        """Something did not fit: count it under its limit's name, and say so the first time."""
         if name not in self.refused:
             self.refused[name] = 0
             log.warn("limits", "%s: no more than %d" % (name, getattr(self, name)))

@@ -33,30 +33,46 @@ _LIKE_MS = const(60000)  # VL2 6.4
 _OLD_MS = const(86400000)
 
 
+_NOTHING = {}  # never written to
+
+
 class Member:
     """One remote member. Ticks that are None mean never."""
+
+    # What most members never have stands here: an attribute takes memory once it is set.
+    com = None
+    com_threshold = NEVER  # certificates up to then are void
+    expelled = NEVER  # the same, but only by revocations meant for the certificate
+    stores = _NOTHING  # type -> {id: credential}
+    thresholds = _NOTHING  # (type, id) -> timestamp
+    floors = _NOTHING  # type -> timestamp, once thresholds were too many to keep apart
+    last_push = None
+    pushed = -1  # generation of our configuration at the last push
+    last_like = None
+    last_error = None
+    seen = None
+    # What follows from the above and one generation of our configuration.
+    generation = -1
+    allowed = False
+    barred = False
+    _tags = _NOTHING
+    _capabilities = ()
+    _coos = ()
 
     def __init__(self, address, mac):
         self.address = address
         self.mac = mac
-        self.com = None
-        self.com_threshold = NEVER  # certificates up to then are void
-        self.expelled = NEVER  # the same, but only by revocations meant for the certificate
-        self.stores = {TYPE_TAG: {}, TYPE_CAPABILITY: {}, TYPE_COO: {}}
-        self.thresholds = {}  # (type, id) -> timestamp
-        self.floors = {}  # type -> timestamp, once thresholds were too many to keep apart
-        self.last_push = None
-        self.pushed = -1  # generation of our configuration at the last push
-        self.last_like = None
-        self.last_error = None
-        self.seen = None
-        # What follows from the above and one generation of our configuration.
-        self.generation = -1
-        self.allowed = False
-        self.barred = False
-        self._tags = {}
-        self._capabilities = []
-        self._coos = []
+
+    def store(self, kind):
+        """Its credentials of one kind, {id: credential}, to be read."""
+        return self.stores.get(kind, _NOTHING)
+
+    def keep(self, kind, credential):
+        if self.stores is _NOTHING:
+            self.stores = {}
+        if kind not in self.stores:
+            self.stores[kind] = {}
+        self.stores[kind][credential.id] = credential
 
     def threshold(self, kind, id):
         t = self.thresholds.get((kind, id), NEVER)
@@ -66,9 +82,13 @@ class Member:
     def revoke(self, kind, id, when, most):
         """Void everything of this kind and id up to `when`; never forgets, at worst voids more."""
         if (kind, id) not in self.thresholds and len(self.thresholds) >= most:
+            floors = dict(self.floors)
             for (k, _), t in self.thresholds.items():
-                if t > self.floors.get(k, NEVER):
-                    self.floors[k] = t
+                if t > floors.get(k, NEVER):
+                    floors[k] = t
+            self.floors = floors
+            self.thresholds = _NOTHING
+        if self.thresholds is _NOTHING:
             self.thresholds = {}
         self.thresholds[(kind, id)] = when
 
@@ -76,9 +96,8 @@ class Member:
         """Work out admission and the usable credentials against our configuration, or None."""
         self.allowed = False
         self.barred = False  # known to be excluded: nothing is sent to it either
-        self._tags = {}
-        self._capabilities = []
-        self._coos = []
+        self._tags = _NOTHING
+        self._capabilities = self._coos = ()
         self.generation = generation
         if config is None:
             return
@@ -94,6 +113,11 @@ class Member:
                 self.generation = -1
             else:
                 self.allowed = config.com.agrees(self.com, identity)
+        if not self.stores:
+            return
+        tags = {}
+        capabilities = []
+        coos = []
         ours = int.from_bytes(config.timestamp, "big")
         for kind, store in self.stores.items():
             for id, c in store.items():
@@ -102,11 +126,14 @@ class Member:
                 if c.timestamp <= self.threshold(kind, id):
                     continue
                 if kind == TYPE_TAG:
-                    self._tags[id] = c.value
+                    tags[id] = c.value
                 elif kind == TYPE_CAPABILITY:
-                    self._capabilities.append(c)
+                    capabilities.append(c)
                 else:
-                    self._coos.append(c)
+                    coos.append(c)
+        self._tags = tags
+        self._capabilities = capabilities
+        self._coos = coos
 
     # Asked by the rules.
 
@@ -196,7 +223,8 @@ class Members:
                 m.last_push = None
             if m.last_like is not None and elapsed(now, m.last_like, _LIKE_MS):
                 m.last_like = None
-            m.last_error = None
+            if m.last_error is not None:
+                m.last_error = None
             if elapsed(now, m.seen, _OLD_MS):
                 m.seen = ticks_add(now, -_OLD_MS)
 
@@ -232,6 +260,9 @@ class Members:
         result = _verified(c, identity_of)
         if result == NEW:
             m = self.make(now, c.issued_to)
+            # Equal bytes need not be there twice.
+            c.nwid = self.nwid
+            c.issued_to = m.address
             m.com = c
             m.generation = -1
         return result
@@ -239,7 +270,7 @@ class Members:
     def _add_other(self, now, kind, c, identity_of):
         m = self.table.get(c.issued_to)
         if m is not None:
-            store = m.stores[kind]
+            store = m.store(kind)
             old = store.get(c.id)
             if old is not None:
                 if old.timestamp > c.timestamp:
@@ -253,7 +284,7 @@ class Members:
         result = _verified(c, identity_of)
         if result == NEW:
             m = self.make(now, c.issued_to)
-            m.stores[kind][c.id] = c
+            m.keep(kind, c)
             m.generation = -1
         return result
 

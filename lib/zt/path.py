@@ -12,21 +12,24 @@ TRUST_MS = const(600000)
 _AGE_CAP = const(140000)
 _FORGET_MS = const(3600000)
 LATENCY_UNKNOWN = const(0xFFFF)
+_TIMES = ("last_in", "last_out", "last_trusted", "last_echo_answer", "last_confirm")
 
 
 class Path:
+    # An attribute takes memory once it is set.
+    last_out = None
+    # Only authentic direct packets count, where the reference counts any datagram: nobody can
+    # make a dead path look alive by sending rubbish from its address.
+    last_in = None
+    last_trusted = None
+    last_echo_answer = None
+    last_confirm = None
+    latency = LATENCY_UNKNOWN
+
     def __init__(self, local_socket, remote):
         self.local_socket = local_socket
         self.remote = remote
         self.scope = inet.scope(remote[0])
-        self.last_out = None
-        # Only authentic direct packets count, where the reference counts any datagram: nobody can
-        # make a dead path look alive by sending rubbish from its address.
-        self.last_in = None
-        self.last_trusted = None
-        self.last_echo_answer = None
-        self.last_confirm = None
-        self.latency = LATENCY_UNKNOWN
 
     def age(self, now):
         if self.last_in is None:
@@ -42,16 +45,10 @@ class Path:
 
     def forget_stale(self, now):
         """Drop times so old that the wrapping counter could make them look recent again."""
-        if elapsed(now, self.last_in, _FORGET_MS):
-            self.last_in = None
-        if elapsed(now, self.last_out, _FORGET_MS):
-            self.last_out = None
-        if elapsed(now, self.last_trusted, _FORGET_MS):
-            self.last_trusted = None
-        if elapsed(now, self.last_echo_answer, _FORGET_MS):
-            self.last_echo_answer = None
-        if elapsed(now, self.last_confirm, _FORGET_MS):
-            self.last_confirm = None
+        for name in _TIMES:
+            then = getattr(self, name)
+            if then is not None and elapsed(now, then, _FORGET_MS):
+                setattr(self, name, None)
 
     def quality(self, now):
         """Lower is better (VL1 7.7)."""

@@ -99,40 +99,42 @@ class Slot:
 
 
 class Peer:
+    # What most peers never need stands here: an attribute takes memory once it is set.
+    proto = 0
+    version = (0, 0, 0)
+    state = STATE_UNKNOWN
+    known_since = None
+    last_receive = None
+    last_nontrivial = None
+    last_trusted = None
+    last_hello = None
+    last_sent = None
+    unanswered_since = None  # the first time after we heard it
+    last_push = None
+    push_received = None
+    push_count = 0
+    whois_window = None
+    whois_answers = 0
+    whois_unknown = 0
+    last_echo_answer = None  # over a relay
+    confirm_window = None
+    confirms = 0
+    last_world = None  # when we sent it our planet
+    last_relay_probe = None
+    last_try_remote = None
+    hello_tries = 0
+    cached_paths = ()
+    candidate = None  # a path it said HELLO from while we had another to the same IP
+    redirect_to = None  # (remote, priority) it asked for and has not proven yet
+    plane = None  # the data plane, while it uses our slots
+    moved = None  # what it moved: packets and bytes from the peer, and to it
+
     def __init__(self, identity, key, vouched=VOUCHED_SELF):
         self.identity = identity
         self.vouched = vouched
         self.address = identity.address
         self.key = key  # 48 bytes, secret
-        self.proto = 0
-        self.version = (0, 0, 0)
         self.slots = []
-        self.state = STATE_UNKNOWN
-        self.known_since = None
-        self.last_receive = None
-        self.last_nontrivial = None
-        self.last_trusted = None
-        self.last_hello = None
-        self.last_sent = None
-        self.unanswered_since = None  # the first time after we heard it
-        self.last_push = None
-        self.push_received = None
-        self.push_count = 0
-        self.whois_window = None
-        self.whois_answers = 0
-        self.whois_unknown = 0
-        self.last_echo_answer = None  # over a relay
-        self.confirm_window = None
-        self.confirms = 0
-        self.last_world = None  # when we sent it our planet
-        self.last_relay_probe = None
-        self.last_try_remote = None
-        self.hello_tries = 0
-        self.cached_paths = ()
-        self.candidate = None  # a path it said HELLO from while we had another to the same IP
-        self.redirect_to = None  # (remote, priority) it asked for and has not proven yet
-        self.plane = None  # the data plane, while it uses our slots
-        self.moved = None  # what it moved: packets and bytes from the peer, and to it
 
     # --- paths
 

@@ -114,6 +114,7 @@ class World:
             m.com = self.com.get(who)
             if self.expelled[who]:
                 m.expelled = m.com_threshold = be64(BASE + 100000)
+            m.stores = {}
             for kind, things in zip((TYPE_TAG, TYPE_CAPABILITY, TYPE_COO), self.held[who]):
                 m.stores[kind] = {c.id: c for c in things}
             m.generation = -1
