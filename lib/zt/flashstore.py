@@ -283,14 +283,15 @@ class FlashStore:
         self.bytes += n
 
     def stats(self, now):
-        """What was written since the start, what that makes in a day, what went wrong."""
+        """What was written since the start, what that makes in a day (before the first is over: so
+        far), what went wrong."""
         day = self._day
         day[1] += max(ticks_diff(now, day[0]), 0)
         day[0] = now
         return {
             "writes": self.writes,
             "bytes": self.bytes,
-            "bytes_per_day": self.bytes * 86400 // max(day[1] // 1000, 1),
+            "bytes_per_day": self.bytes * 86400 // max(day[1] // 1000, 86400),
             "waiting": len(self._configs) + len(self._peers),
             "problems": list(self.problems),
         }

@@ -1,19 +1,19 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # A crowd for one board: a root that is the controller too and some members of its network, all in
-# this process, on loopback. Each member pings the board (ARP and ICMP made by hand: CPython has no
+# this process, on one address. Each member pings the board (ARP and ICMP made by hand: CPython has no
 # stack) as long as the crowd lives. Knows nothing of how the board is started.
 #
-#   crowd.py --home DIR --board FILE [--peers 8] [--port 0] [--address 127.0.0.1]
+#   crowd.py --home DIR [--peers 8] [--port 0] [--address 127.0.0.1]
 #
-# FILE is the board's identity.public. On stdout a line of JSON: {"planet", "nwid", "ip", "port"},
-# then one each second: {"answered": [pings answered, per member]}. --address is the root's address
-# as the board sees it.
+# On stdout a line of JSON: {"planet", "nwid", "ip", "port"}. A line with the board's address on
+# stdin admits it. Then a line each second: {"answered": [pings answered, per member]}.
 
 import argparse
 import json
 import os
 import pathlib
+import select
 import sys
 import time
 
@@ -43,10 +43,10 @@ def checksum(data):
 class Member(Driver):
     """A node with the least of an IP stack: it answers ARP and pings one address."""
 
-    def __init__(self, ident, planet, nwid, ip, dest):
+    def __init__(self, ident, planet, nwid, ip, dest, at):
         settings = Settings()
         settings.port = 0
-        settings.bind = [LOOP]
+        settings.bind = [at]
         settings.allow_loopback = True
         Driver.__init__(self, hal, settings)
         store = MemoryStore()
@@ -102,37 +102,35 @@ class Member(Driver):
 
 
 class Crowd:
-    def __init__(self, home, board, peers=8, port=0, address=LOOP):
-        """`board` is the board's Identity, `address` the root's IP as the board sees it."""
+    def __init__(self, home, peers=8, port=0, at=LOOP):
+        """All of them on the address `at`."""
         me = identity.generate(os.urandom)
         keys = os.urandom(64)
         if not port:
-            wire = hal.wire_open(LOOP, 0)
+            wire = hal.wire_open(at, 0)
             port = hal.wire_port(wire)
             hal.wire_close(wire)
         self.port = port
-        endpoints = [(LOOP, port)]
-        if address != LOOP:
-            endpoints.append((address, port))
+        roots = [(me, [(at, port)])]
         made = world.World.make(
-            world.PLANET, os.urandom(8), be64(1), keys, crypto.public_key(keys), [(me, endpoints)]
+            world.PLANET, os.urandom(8), be64(1), keys, crypto.public_key(keys), roots
         )
         self.planet = made.pack()
         store = FileStore(home, hal)
         store.put("identity.secret", me.text(True).encode())
         store.put("planet", self.planet)
-        store.put("local.conf", b'{"settings": {"bind": ["127.0.0.1"]}}')
+        bind = '{"settings": {"bind": ["%s"]}}' % inet.ip_text(at)
+        store.put("local.conf", bind.encode())
         store.close()
         self.root = Host(home, port=port, controller=True, allow_loopback=True)
         self.nwid = unhex(self._network())
-        self._admit(board.address, BOARD)
         self.members = []
         for i in range(peers):
             ident = identity.generate(os.urandom)
             ip = "10.99.0.%d" % (10 + i)
-            self._admit(ident.address, ip)
+            self.admit(ident.address, ip)
             self.members.append(
-                Member(ident, self.planet, self.nwid, inet.parse_ip(ip), inet.parse_ip(BOARD))
+                Member(ident, self.planet, self.nwid, inet.parse_ip(ip), inet.parse_ip(BOARD), at)
             )
         self._ping_at = time.monotonic()
 
@@ -141,7 +139,7 @@ class Crowd:
         body = {"private": True, "routes": routes, "mtu": 2800}
         return self.root.controller.put_network(ticks_ms(), None, body)["nwid"]
 
-    def _admit(self, address, ip):
+    def admit(self, address, ip=BOARD):
         body = {"authorized": True, "ipAssignments": [ip]}
         self.root.controller.put_member(ticks_ms(), self.nwid, address, body)
 
@@ -170,18 +168,21 @@ class Crowd:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", required=True)
-    parser.add_argument("--board", required=True)
     parser.add_argument("--peers", type=int, default=8)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--address", default="127.0.0.1")
     args = parser.parse_args()
-    board = identity.Identity.parse(pathlib.Path(args.board).read_text())
-    crowd = Crowd(args.home, board, args.peers, args.port, inet.parse_ip(args.address))
+    crowd = Crowd(args.home, args.peers, args.port, inet.parse_ip(args.address))
     told = {"planet": hexs(crowd.planet), "nwid": hexs(crowd.nwid)}
     print(json.dumps(dict(told, ip=BOARD, port=crowd.port)), flush=True)
     try:
         while True:
             crowd.run(1)
+            if select.select([0], [], [], 0)[0]:
+                line = sys.stdin.readline().strip()
+                if not line:
+                    break
+                crowd.admit(unhex(line))
             print(json.dumps({"answered": crowd.answered()}), flush=True)
     except (KeyboardInterrupt, BrokenPipeError):
         pass
