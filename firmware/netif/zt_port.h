@@ -28,6 +28,10 @@ void zt_port_random(void *p, size_t n);
 // many calls before Python's turn are one. Empty where the one who brings in traffic looks himself.
 void zt_port_kick(void);
 
+// Bytes never used so far of the stack that the stack's context has of its own, asked in that context; 0 if it
+// has none.
+uint32_t zt_port_stack_left(void);
+
 // Long-lived memory for tables, outside Python's heap; NULL if there is none.
 void *zt_port_alloc(size_t n);
 void zt_port_free(void *p);

@@ -5,6 +5,7 @@
 
 import gc
 
+from . import hal
 from ._compat import MICROPYTHON
 
 _peak = 0
@@ -88,6 +89,9 @@ def memory():
 
         found["static"], found["static_packets"] = _ztmem.statics()
         found["peer"], found["member"] = per_peer()
+        left = hal.stack_left() if hasattr(hal, "stack_left") else 0
+        if left:  # never used so far by lwIP's task, where it has one
+            found["stack_left"] = left
     if nic is not None:
         node = nic.node
         found["network"] = per_network(node)

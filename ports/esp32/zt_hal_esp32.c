@@ -29,6 +29,8 @@
 #include "esp_random.h"
 #include "esp_timer.h"
 #include "esp_wifi.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
 #include "lwip/priv/tcpip_priv.h"
 #include "lwip/tcpip.h"
 #include "zt_esp32.h"
@@ -74,6 +76,10 @@ void zt_port_random(void *p, size_t n) {
     if (!radio) {
         bootloader_random_disable();
     }
+}
+
+uint32_t zt_port_stack_left(void) {
+    return (uint32_t)uxTaskGetStackHighWaterMark(NULL); // in bytes there
 }
 
 void zt_port_kick(void) {

@@ -21,6 +21,10 @@ MODULES = os.path.join(TOP, "firmware", "modules")
 STUB = os.path.join(HERE, "idf_stub")
 MPY = os.environ.get("MICROPY_DIR") or os.path.join(TOP, "build", "src", "micropython")
 LWIP = os.environ.get("LWIP_DIR") or os.path.join(TOP, "build", "src", "lwip")
+BINDINGS = [
+    os.path.join(MODULES, "ztcrypto", "modztcrypto.c"),
+    os.path.join(MODULES, "ztmem", "modztmem.c"),
+]
 BOARDS = ("ZT_ESP32", "ZT_ESP32_C3", "ZT_ESP32_S3")
 
 sys.path.insert(0, os.path.join(TOP, "tools"))
@@ -54,8 +58,7 @@ def core_sources():
 
 def sources():
     """Every C file of ours in the firmware of an ESP32."""
-    binding = os.path.join(MODULES, "ztcrypto", "modztcrypto.c")
-    return core_sources() + [binding] + node_sources()
+    return core_sources() + BINDINGS + node_sources()
 
 
 def includes():
@@ -80,7 +83,7 @@ def generated(folder, flags):
     os.makedirs(genhdr, exist_ok=True)
     write(genhdr, "root_pointers.h", [])
     need(("gcc", "gcc"))
-    for path in node_sources() + [os.path.join(MODULES, "ztcrypto", "modztcrypto.c")]:
+    for path in node_sources() + BINDINGS:
         text = run(["gcc", "-E", "-DNO_QSTR", *flags, path])
         names.update(re.findall(r"MP_QSTR_(\w+)", text))
         roots.update(re.findall(r"^MP_REGISTER_ROOT_POINTER\((.*)\);", text, re.M))

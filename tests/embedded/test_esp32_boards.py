@@ -184,7 +184,7 @@ def test_micropythons_cmake_finds_our_modules(tmp_path):
     for path in node_sources():
         assert os.path.exists(path), path
         assert os.path.realpath(path) in got, path
-    for name in ("modztcrypto.c", "zt_plane_rx.c"):
+    for name in ("modztcrypto.c", "modztmem.c", "zt_plane_rx.c"):
         assert any(s.endswith("/" + name) for s in got), name
     for folder in re.search(r"FOLDERS (.*)", said).group(1).split(";"):
         assert os.path.isdir(folder), folder
@@ -200,6 +200,8 @@ def test_no_file_of_the_node_is_forgotten():
     there = {n for f in folders for n in os.listdir(f) if n.endswith(".c")}
     assert there - ours == idfs
     assert {n for n in os.listdir(PORT) if n.endswith(".c")} <= ours
+    modules = {n for n in os.listdir(MODULES) if os.path.isdir(os.path.join(MODULES, n))}
+    assert modules == {"ztboard", "ztcrypto", "ztmem", "ztnet", "ztplane"}
 
 
 def said_by_check(*arguments, **environment):

@@ -46,6 +46,7 @@ WAKES = (
 POINTERS = {
     "tcpip_thread": ["ethernet_input", "entered", "netif_poll"],  # and lwIP's API messages
     "entered": [],  # what Python enters with, from the sources
+    "with_plane": [],
     "sys_check_timeouts": ["tcpip_tcp_timer", "lwip_cyclic_timer"],
     "lwip_cyclic_timer": TIMERS,
     "ip4_output_if_opt_src": ["etharp_output"],
@@ -110,6 +111,7 @@ class Graph:
         for name in self.frames:
             self.named.setdefault(base(name), []).append(name)
         POINTERS["entered"] = entries()
+        POINTERS["with_plane"] = [n for n in entries() if n != "with_plane"]
         api = [n for n in self.named if n.startswith("lwip_netconn_do_")]
         POINTERS["tcpip_thread"] = ["ethernet_input", "entered", "netif_poll", *api]
 

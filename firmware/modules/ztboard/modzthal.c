@@ -179,6 +179,17 @@ static mp_obj_t interfaces_serial(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(interfaces_serial_obj, interfaces_serial);
 
+static int enter_stack_left(void *arg) {
+    (void)arg;
+    return (int)zt_port_stack_left();
+}
+
+// stack_left(): bytes never used so far of the task in which lwIP and the plane run; 0 where it is Python's.
+static mp_obj_t stack_left(void) {
+    return MP_OBJ_NEW_SMALL_INT(zt_port_enter(enter_stack_left, NULL));
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(stack_left_obj, stack_left);
+
 static mp_obj_t random_bytes(mp_obj_t n_in) {
     mp_int_t n = mp_obj_get_int(n_in);
     if (n < 0) {
@@ -264,6 +275,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_kick), MP_ROM_PTR(&zt_kick_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_pump), MP_ROM_PTR(&zt_set_pump_obj) },
     { MP_ROM_QSTR(MP_QSTR_random), MP_ROM_PTR(&random_obj) },
+    { MP_ROM_QSTR(MP_QSTR_stack_left), MP_ROM_PTR(&stack_left_obj) },
     ZT_NIC_PY_TABLE,
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);

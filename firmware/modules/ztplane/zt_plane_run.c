@@ -30,9 +30,16 @@ typedef struct {
     uint32_t ttl, number;
     int network;
     unsigned flags;
+    int (*fn)(void *call);
 } call_t;
 
-#define ENTER(fn, ...) zt_port_enter(fn, &(call_t) { __VA_ARGS__ })
+// Another thread of Python's may have ended the plane since the caller looked.
+static int with_plane(void *arg) {
+    call_t *c = arg;
+    return zt_plane != NULL ? c->fn(c) : -1;
+}
+
+#define ENTER(f, ...) zt_port_enter(with_plane, &(call_t) { .fn = (f), __VA_ARGS__ })
 
 bool zt_plane_pending(void) {
     return ZT_LOAD(pending) != 0;
@@ -107,7 +114,7 @@ int zt_run_start(const zt_plane_limits_t *limits, const uint8_t address[5], cons
     if (memory == NULL) {
         return ZT_RUN_NO_MEMORY;
     }
-    int result = ENTER(start, .in = limits, .in_n = n, .address = address, .more = random);
+    int result = zt_port_enter(start, &(call_t) { .in = limits, .in_n = n, .address = address, .more = random });
     if (result != 0) {
         zt_port_free(memory);
         memory = NULL;
@@ -281,7 +288,7 @@ static int expire(void *arg) {
 }
 
 void zt_run_expire(void) {
-    zt_port_enter(expire, NULL);
+    ENTER(expire, .ttl = 0);
 }
 
 // ---- what comes back
@@ -319,5 +326,7 @@ static int counters(void *arg) {
 }
 
 void zt_run_counters(uint32_t out[ZT_PLANE_COUNTERS], zt_io_counters_t *io) {
+    memset(out, 0, ZT_PLANE_COUNTERS * sizeof(*out));
+    memset(io, 0, sizeof(*io));
     ENTER(counters, .out = out, .out2 = io);
 }

@@ -77,6 +77,10 @@ void zt_port_begin(void) {
     // The board began before the interpreter did.
 }
 
+uint32_t zt_port_stack_left(void) {
+    return 0;
+}
+
 void zt_port_kick(void) {
     // zt_board_poll looks after each turn of the card.
 }

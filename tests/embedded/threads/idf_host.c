@@ -14,6 +14,8 @@
 #include "esp_random.h"
 #include "esp_timer.h"
 #include "esp_wifi.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
 #include "idf_host.h"
 #include "lwip_default_hooks.h"
 #include "zt_esp32.h"
@@ -50,6 +52,11 @@ void *heap_caps_malloc(size_t size, uint32_t caps) {
 
 void heap_caps_free(void *ptr) {
     free(ptr);
+}
+
+UBaseType_t uxTaskGetStackHighWaterMark(TaskHandle_t task) {
+    (void)task;
+    return 1;
 }
 
 struct netif *ip4_route_src_hook(const ip4_addr_t *src, const ip4_addr_t *dest) {

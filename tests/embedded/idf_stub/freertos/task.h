@@ -6,6 +6,7 @@
 #include "freertos/FreeRTOS.h"
 
 typedef struct task *TaskHandle_t;
+UBaseType_t uxTaskGetStackHighWaterMark(TaskHandle_t task);
 uint32_t ulTaskNotifyTake(BaseType_t clear, TickType_t ticks);
 
 #endif
