@@ -1,8 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # A crowd for one board: a root that is the controller too and some members of its network, all in
-# this process, on one address. Each member pings the board (ARP and ICMP made by hand: CPython has no
-# stack) as long as the crowd lives. Knows nothing of how the board is started.
+# this process, on one address. Each member pings the board (ARP and ICMP made by hand: CPython
+# has no stack) as long as the crowd lives. Knows nothing of how the board is started.
 #
 #   crowd.py --home DIR [--peers 8] [--port 0] [--address 127.0.0.1]
 #

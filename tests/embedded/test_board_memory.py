@@ -24,7 +24,8 @@ BARE = "import gc\ngc.collect()\ngc.collect()\nprint(gc.mem_alloc())"
 
 def start_crowd(net, folder):
     words = [sys.executable, str(boards.TOP) + "/tests/embedded/crowd.py"]
-    words += ["--home", str(folder / "crowd"), "--peers", str(PEERS), "--address", net.ipv4("crowd")]
+    words += ["--home", str(folder / "crowd"), "--peers", str(PEERS)]
+    words += ["--address", net.ipv4("crowd")]
     child = net.popen(
         "crowd", words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )
