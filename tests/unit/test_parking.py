@@ -8,6 +8,7 @@ from zt import crypto, drops, packet
 from zt.const import VERB_ECHO, VERB_EXT_FRAME, VERB_HELLO, VERB_USER_MESSAGE, VERB_WHOIS
 from zt.expect import Expected
 from zt.identity import Identity
+from zt.limits import Limits
 from zt.topology import Topology
 from zt.waiting import Queue, Waiting, Whois
 
@@ -200,15 +201,14 @@ def test_an_identity_from_somebody_who_is_no_root_is_ignored():
 # --- who is remembered
 
 
-class _Limits:
-    peers = 4
-    paths = 8
+def _limits(peers=4):
+    return Limits(peers=peers, paths=8)
 
 
 def _topology(storage=None):
     from zt import store
 
-    t = Topology(Identity.parse(IDS["A"]), _Limits(), storage or store.MemoryStore())
+    t = Topology(Identity.parse(IDS["A"]), _limits(), storage or store.MemoryStore())
     return t
 
 
@@ -240,8 +240,7 @@ def test_packets_of_unproven_origin_load_few_peers():
         p.last_receive = i
         t.forget(i, p)
     t = Topology(t.identity, t.limits, t.storage)
-    t.limits = _Limits()
-    t.limits.peers = 64
+    t.limits = _limits(64)
     reads = []
     get = t.storage.get
     t.storage.get = lambda kind, key=b"": reads.append(key) or get(kind, key)
