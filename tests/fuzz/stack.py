@@ -6,8 +6,9 @@
 # places, half of them with their checksums made true again so that the damage gets further in.
 #
 # At the end of each round all sockets are closed and the interface is taken away, and a line says
-# what is still held. A round that leaves more than the ones before it is a leak. Runs under the
-# unix port, best the one of tools/build_asan.sh, in which every object of lwIP is a block of its own:
+# what is still held; at the end what only time ends may take its time, and then nothing must be.
+# Runs under the unix port, best the one of tools/build_asan.sh, in which every object of lwIP is a
+# block of its own:
 #
 #   build/asan/microzt tests/fuzz/stack.py SECONDS [SEED [ROUND_SECONDS]]
 
@@ -282,8 +283,8 @@ def still_works():
 
 
 def settled(least):
-    """Bytes the stack still holds, and seconds that it took, when only `least` are left or what only
-    time ends is over: TIME_WAIT, fragments that never come.
+    """Bytes the stack still holds, and seconds that it took, when only `least` are left or what
+    only time ends is over: TIME_WAIT, fragments that never come.
     """
     idle = hal.nic_add(MAC, 2800)  # without an interface the stack's slow timers rest
     buf, meta = bytearray(10100), bytearray(1)

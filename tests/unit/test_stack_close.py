@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# What the stack in the process keeps of sockets that are gone: nothing. Found by tests/fuzz/stack.py.
+# What the stack in the process keeps of sockets that are gone: nothing. Found by
+# tests/fuzz/stack.py.
 # micropython-only: CPython has no stack of ours.
 
 from zt import hal
