@@ -2,7 +2,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # Writes the known answers of the crypto core as tests/core/vectors.c reads them: every call the
-# checks of tests/vectors and the tests of tests/unit/test_crypto.py (RFC 7748, 8032, 8439, FIPS
+# checks of tests/vectors and the tests of tests/unit/test_crypto*.py (RFC 7748, 8032, 8439, FIPS
 # 180-4 among them) make, with what came back, after those checks have found it right.
 # ZT_CORE_LIB names the library that answers; it must be of the same sources.
 #
@@ -127,10 +127,13 @@ def record():
     if failures or source.score.passed == 0:
         raise SystemExit("core_cases: " + "\n".join(failures or ["no vectors"]))
     import test_crypto
+    import test_crypto_curves
+    import test_crypto_packets
 
-    for name in sorted(dir(test_crypto)):
-        if name.startswith("test_") and not name.startswith(LEFT_OUT):
-            getattr(test_crypto, name)()
+    for module in (test_crypto, test_crypto_curves, test_crypto_packets):
+        for name in sorted(dir(module)):
+            if name.startswith("test_") and not name.startswith(LEFT_OUT):
+                getattr(module, name)()
     lengths()
     return recorder
 
