@@ -22,17 +22,26 @@ class Failed(AssertionError):
     pass
 
 
+def patience(seconds):
+    """What takes that long at most where this machine has nothing else to do may take that long
+    now: where others have its processors too, each gets its share of them only.
+    """
+    waiting = os.getloadavg()[0] / os.cpu_count()
+    return seconds * min(10, max(1, 2 * waiting))
+
+
 def wait_for(what, check, timeout, step=0.1):
     """Call check() until it is true and return its value; Failed naming `what` after `timeout`
-    seconds.
+    seconds, more of them while the machine is busy.
     """
-    end = time.monotonic() + timeout
+    began = time.monotonic()
     while True:
         value = check()
         if value:
             return value
-        if time.monotonic() > end:
-            raise Failed("%s: not within %d s" % (what, timeout))
+        gone = time.monotonic() - began
+        if gone > patience(timeout):
+            raise Failed("%s: not within %d s" % (what, gone))
         time.sleep(step)
 
 
@@ -68,7 +77,7 @@ class Node:
                 text=True,
             )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
-        answer = self.call("start", timeout=timeout)
+        answer = self.call("start", timeout=int(patience(timeout)))
         if not answer["online"]:
             raise Failed("%s is not online after %d s" % (self.host, timeout))
         self.address = answer["address"]
@@ -95,12 +104,17 @@ class Node:
         self.process.stdin.flush()
 
         def wait(limit=120):
+            answered = self.answers[ident]
             try:
-                answer = self.answers[ident].get(timeout=limit)
-            except queue.Empty:
-                raise Failed(
-                    "%s %s: no answer in %d s%s" % (self.host, cmd, limit, self.tail())
-                ) from None
+                wait_for(
+                    "%s %s is answered" % (self.host, cmd),
+                    lambda: not answered.empty(),
+                    limit,
+                    0.01,
+                )
+            except Failed as e:
+                raise Failed("%s%s" % (e, self.tail())) from None
+            answer = answered.get()
             if not answer.pop("ok"):
                 raise Failed("%s %s: %s%s" % (self.host, cmd, answer["error"], self.tail()))
             return answer
@@ -118,7 +132,7 @@ class Node:
     def stop(self):
         self.call("stop")
         self.process.stdin.close()
-        code = self.process.wait(20)
+        code = self.process.wait(patience(20))
         if code:
             raise Failed("%s ended with status %d%s" % (self.host, code, self.tail()))
 
@@ -219,7 +233,7 @@ class Run:
             [ZT] + list(words) + ["--json", "--home", self.home],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience(60),
         )
         if done.returncode:
             raise Failed("zt %s: %s" % (" ".join(words), done.stderr.strip()))
@@ -227,6 +241,6 @@ class Run:
 
     def stop(self):
         self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(patience(20))
         if code:
             raise Failed("%s: zt run ended with status %d" % (self.host, code))

@@ -199,7 +199,7 @@ class Node:
     def finish(self, fd):
         # Our FIN, then wait for theirs, so that a close does not reset data still under way.
         self.zts.lib.zts_shutdown_wr(fd)
-        self.zts.lib.zts_set_recv_timeout(fd, 5, 0)
+        self.zts.lib.zts_set_recv_timeout(fd, 60, 0)
         try:
             while self.zts.read(fd, 65536):
                 pass

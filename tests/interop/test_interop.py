@@ -10,7 +10,7 @@ import time
 
 import client
 import pytest
-from client import Libzt, Ours, Run, wait_for
+from client import Libzt, Ours, Run, patience, wait_for
 from lab import Lab
 
 MIB = 1 << 20
@@ -127,7 +127,7 @@ def tcp(server, client_node, ip, port, size=MIB):
         send_seed="up",
         receive=size,
         receive_seed="down",
-        timeout=60,
+        timeout=int(patience(60)),
     )
     assert answer["received"] == size and answer["good"], answer
     answer = accepted()
@@ -136,7 +136,9 @@ def tcp(server, client_node, ip, port, size=MIB):
 
 def udp(server, client_node, ip, port):
     echoed = server.begin("udp_echo", port=port, count=3)
-    answer = client_node.call("udp_exchange", ip=ip, port=port, size=1200, count=3)
+    answer = client_node.call(
+        "udp_exchange", ip=ip, port=port, size=1200, count=3, tries=int(patience(20))
+    )
     assert answer["good"], answer
     echoed()
 
@@ -211,8 +213,18 @@ def test_our_controller_shuts_a_real_member_out(pair):
     ips = admit(world, ours, theirs)
     udp(ours, theirs, ips[0], 7000)
     world.controller.zt("member", "deauthorize", world.nwid, theirs.address)
-    time.sleep(1)
-    for sender, receiver, ip in ((theirs, ours, ips[0]), (ours, theirs, ips[1])):
-        receiver.begin("udp_echo", port=7001, count=1)
-        answer = sender.call("udp_exchange", ip=ip, port=7001, size=100, count=1, tries=3)
-        assert not answer["good"], sender.host
+    used = iter(range(7001, 8000))
+
+    def shut_out(sender, receiver, ip, tries):
+        # The echo of a port that was answered is over.
+        port = next(used)
+        receiver.begin("udp_echo", port=port, count=1)
+        answer = sender.call("udp_exchange", ip=ip, port=port, size=100, count=1, tries=tries)
+        return not answer["good"]
+
+    # The word of it is on its way to both; once it has come nothing passes any more.
+    ways = ((theirs, ours, ips[0]), (ours, theirs, ips[1]))
+    for way in ways:
+        wait_for("%s is cut off" % way[0].host, lambda way=way: shut_out(*way, 1), 10)
+    for way in ways:
+        assert shut_out(*way, 3), way[0].host
