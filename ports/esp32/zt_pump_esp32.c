@@ -10,6 +10,8 @@
 // The scheduler calls C without protection and, of nodes that schedule themselves again, without end. So no
 // exception may leave turn(), and the next turn is always left to the timer, even when it is due at once.
 
+#include <errno.h>
+
 #include "py/mperrno.h"
 #include "py/mphal.h"
 #include "py/mpthread.h"
@@ -85,7 +87,7 @@ void zt_esp32_wake(void) {
     mp_hal_wake_main_task();
 }
 
-static void alarm(void *arg) {
+static void on_alarm(void *arg) {
     (void)arg;
     zt_esp32_wake();
 }
@@ -98,7 +100,7 @@ static bool something(void) {
 
 // wait(ms): until a kick, something for Python where there is no pump to take it, or ms have passed;
 // negative is for ever. The node has its turns meanwhile.
-static mp_obj_t wait(mp_obj_t ms_in) {
+static mp_obj_t wait_for(mp_obj_t ms_in) {
     mp_int_t ms = mp_obj_get_int(ms_in);
     uint32_t start = zt_port_ms();
     for (;;) {
@@ -110,7 +112,7 @@ static mp_obj_t wait(mp_obj_t ms_in) {
         MICROPY_EVENT_POLL_HOOK
     }
 }
-MP_DEFINE_CONST_FUN_OBJ_1(zt_wait_obj, wait);
+MP_DEFINE_CONST_FUN_OBJ_1(zt_wait_obj, wait_for);
 
 // ---- what MicroPython's socket lacks ----
 
@@ -137,7 +139,7 @@ MP_DEFINE_CONST_FUN_OBJ_1(zt_shutdown_obj, shutdown_socket);
 void zt_port_begin(void) {
     mp_import_name(MP_QSTR_network, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
     if (timer == NULL) {
-        const esp_timer_create_args_t args = { .callback = alarm, .name = "zt" };
+        const esp_timer_create_args_t args = { .callback = on_alarm, .name = "zt" };
         if (esp_timer_create(&args, &timer) != ESP_OK) {
             mp_raise_OSError(MP_ENOMEM);
         }

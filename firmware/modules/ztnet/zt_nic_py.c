@@ -152,7 +152,7 @@ static mp_obj_t nic_dns(mp_obj_t domain, mp_obj_t servers_in) {
 }
 MP_DEFINE_CONST_FUN_OBJ_2(zt_nic_dns_obj, nic_dns);
 
-static int input(void *arg) {
+static int give_frame(void *arg) {
     const call_t *c = arg;
     return zt_netif_input(c->n, c->ip, c->ip_n);
 }
@@ -161,7 +161,7 @@ static int input(void *arg) {
 static mp_obj_t nic_input(mp_obj_t n, mp_obj_t frame_in) {
     mp_buffer_info_t frame;
     mp_get_buffer_raise(frame_in, &frame, MP_BUFFER_READ);
-    int result = ENTER(input, .n = (int)mp_obj_get_int(n), .ip = frame.buf, .ip_n = frame.len);
+    int result = ENTER(give_frame, .n = (int)mp_obj_get_int(n), .ip = frame.buf, .ip_n = frame.len);
     if (result != ZT_NETIF_ERR_MEM) {
         check(result);
     }
@@ -169,7 +169,7 @@ static mp_obj_t nic_input(mp_obj_t n, mp_obj_t frame_in) {
 }
 MP_DEFINE_CONST_FUN_OBJ_2(zt_nic_input_obj, nic_input);
 
-static int recv(void *arg) {
+static int take_frame(void *arg) {
     call_t *c = arg;
     return zt_netif_recv(c->out, c->out_n, &c->n);
 }
@@ -185,7 +185,7 @@ static mp_obj_t nic_recv(mp_obj_t buf_in, mp_obj_t meta_in) {
         return MP_OBJ_NEW_SMALL_INT(0);
     }
     call_t c = { .out = buf.buf, .out_n = buf.len };
-    int len = check(zt_port_enter(recv, &c));
+    int len = check(zt_port_enter(take_frame, &c));
     ((uint8_t *)meta.buf)[0] = (uint8_t)c.n;
     return MP_OBJ_NEW_SMALL_INT(len);
 }
@@ -252,14 +252,14 @@ static mp_obj_t stack_memory(void) {
 MP_DEFINE_CONST_FUN_OBJ_0(zt_stack_memory_obj, stack_memory);
 #endif
 
-static int poll(void *arg) {
+static int run_timers(void *arg) {
     (void)arg;
     zt_netif_init();
     return (int)zt_netif_poll();
 }
 
 static mp_obj_t stack_poll(void) {
-    return MP_OBJ_NEW_SMALL_INT(zt_port_enter(poll, NULL));
+    return MP_OBJ_NEW_SMALL_INT(zt_port_enter(run_timers, NULL));
 }
 MP_DEFINE_CONST_FUN_OBJ_0(zt_stack_poll_obj, stack_poll);
 

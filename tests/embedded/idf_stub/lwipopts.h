@@ -6,10 +6,22 @@
 #ifndef LWIPOPTS_H
 #define LWIPOPTS_H
 
+// ESP-IDF's includes as much: a function of ours must not have one of their names.
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "sdkconfig.h"
+
+#ifndef ZT_HOST
+struct pollfd;
+int poll(struct pollfd *fds, unsigned count, int timeout);
+int ioctl(int fd, int request, ...);
+#endif
 
 #ifndef ZT_CORE_LOCKING
 #define ZT_CORE_LOCKING 0

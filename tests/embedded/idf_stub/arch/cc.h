@@ -9,7 +9,6 @@ typedef uint32_t sys_prot_t;
 void lwip_assert(const char *what);
 #define LWIP_PLATFORM_DIAG(x)
 #define LWIP_PLATFORM_ASSERT(what) lwip_assert(what)
-#define LWIP_TIMEVAL_PRIVATE 1
-#define LWIP_NO_UNISTD_H 1
+#define LWIP_TIMEVAL_PRIVATE 0
 
 #endif

@@ -1,0 +1,3 @@
+// microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
+
+#include "py/obj.h"
