@@ -45,5 +45,5 @@ def test_a_turn_that_is_not_left_to_the_timer_is_noticed(tmp_path):
 def test_a_console_left_without_ctrl_c_is_noticed(tmp_path):
     right = "        interrupt_after(c);\n"
     assert right in source()
-    wrong = source().replace(right, "        if (c < -1) {\n            interrupt_after(c);\n        }\n")
-    assert "FAILED" in built(str(tmp_path), wrong)
+    never = "        if (c < -1) {\n            interrupt_after(c);\n        }\n"
+    assert "FAILED" in built(str(tmp_path), source().replace(right, never))
