@@ -59,7 +59,7 @@ used() {
     awk -v hz="$(getconf CLK_TCK)" '{ print int(($14 + $15) / hz) }' "/proc/$1/stat" 2>/dev/null || echo "$cpu"
 }
 
-for target in ${2:-wire lz4 rules plane_rx plane_tx reassembly}; do
+for target in ${2:-wire lz4 rules plane_rx plane_run plane_tx reassembly}; do
     build "$work/fuzz_$target" "$target" -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
     mkdir -p "$work/corpus_$target"
     echo "fuzz: $target, $amount"

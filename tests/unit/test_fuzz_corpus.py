@@ -15,7 +15,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 FUZZ = os.path.join(HERE, "..", "fuzz")
 CORE = os.path.join(HERE, "..", "..", "firmware", "core")
-TARGETS = ("wire", "lz4", "rules", "plane_rx", "plane_tx", "reassembly")
+TARGETS = ("wire", "lz4", "rules", "plane_rx", "plane_run", "plane_tx", "reassembly")
 FLAGS = ["-std=gnu99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 # What the targets do not reach takes longest to compile.
 UNUSED = ("c25519", "sha512", "identity", "idhash")
