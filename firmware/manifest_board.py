@@ -37,6 +37,8 @@ _NOT_ON_BOARDS = (
     "rtnetlink",
     "rulesfile",
     "rulesjson",
+    "statustext",
+    "store",
     "streams",
     "tap",
 )
