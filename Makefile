@@ -87,7 +87,7 @@ bench: build
 bench-doc: setup
 	@$(PYTHON) tools/bench_doc.py $(if $(NOTE),--note "$(NOTE)")
 
-bench-embedded: setup
+bench-embedded: build
 	@$(PYTHON) tools/bench_embedded.py
 
 core-targets: setup

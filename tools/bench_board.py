@@ -64,6 +64,13 @@ end = _board.ticks()
 print(left, end[0] - end[1] - start[0] + start[1])
 """
 
+FRESH = """
+import time, _board
+while not nic._net().request.fresh:
+    time.sleep_ms(20)
+print(*_board.ticks())
+"""
+
 PLAIN_SEND = """
 import socket, sys
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
@@ -103,6 +110,15 @@ def firmware_bytes(path):
     return text + data, data + bss
 
 
+def c_heap_bytes(path):
+    """Of the firmware's C heap, in which only the node's tables and slots are."""
+    done = subprocess.run(
+        ["riscv64-unknown-elf-nm", str(path)], capture_output=True, text=True, check=True
+    )
+    at = {words[-1]: int(words[0], 16) for words in map(str.split, done.stdout.splitlines())}
+    return at["__heap_end"] - at["__heap_start"]
+
+
 def flash_rows():
     subprocess.run(["make", "-s", "-C", str(TOP), "qemu-firmware", "qemu-plain"], check=True)
     flash, ram = firmware_bytes(qemu_board.IMAGE)
@@ -140,7 +156,15 @@ class Bench:
         board.wait("nic.status() == %d" % DENIED, 60)
         scene.authorize(address)
         board.wait("nic.status() == %d" % OK, 60)
-        self.memory("joined")
+        joined = self.memory("joined")
+        c_heap = c_heap_bytes(qemu_board.IMAGE) - board.eval("__import__('_board').memory()[1]")
+        # The same firmware before anything of ours is imported.
+        board.repl.soft_reset()
+        before = board.eval("(__import__('gc').collect(), __import__('gc').mem_alloc())[1]")
+        total = joined["static"] + c_heap + joined["heap_used"] - before
+        self.rows.append(row("node_ram_kb", round(total / KB, 1), "KiB", 64))
+        free = joined["heap_free"] / KB
+        self.rows.append(row("heap_free_joined_kb", round(free, 1), "KiB", 128))
         board.stop()
 
     def boot_instructions(self):
@@ -150,8 +174,8 @@ class Bench:
         board.start(icount="sleep=on")
         began = time.monotonic()
         board.prompt()
-        board.wait("nic._net().request.fresh", 120)
-        ticks, idle = board.eval("__import__('_board').ticks()")
+        said = board.run(FRESH, 240)
+        ticks, idle = [int(x) for x in said.split()]
         print("to the network in %.1f s" % (time.monotonic() - began), file=sys.stderr)
         board.stop()
         self.rows.append(row("boot_to_network_instr", (ticks - idle) * 100, "instructions"))

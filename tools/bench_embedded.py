@@ -237,6 +237,9 @@ def main():
         install(missing)
     counts, sizes = measure(os.path.join(TOP, "build", "embedded"))
     table = rows(counts, sizes)
+    import bench_board  # it needs what is built and a lab, and the counts do not
+
+    table += bench_board.measure()
     with open(os.path.join(TOP, "build", "bench-embedded.json"), "w") as f:
         json.dump(table, f, indent=1)
     show = "%-40s %10s %-18s %9s   %s"

@@ -13,6 +13,8 @@ RV32_ARCH = rv32imc
 # This compiler has no rv32imc_zicsr libraries, and without the older specification csrw is refused.
 AFLAGS += -misa-spec=2.2
 
+# Registers are saved by calls: 5 % less code.
+CFLAGS += -msave-restore
 CFLAGS += -DQEMU_SOC_VIRT -DMICROPY_HW_MCU_NAME='"$(RV32_ARCH)"'
 CFLAGS += -I$(BOARD_DIR) -DMP_CONFIGFILE='<zt_mpconfig.h>'
 # Headers with names in them: a change makes the names be collected anew.
@@ -39,3 +41,6 @@ CFLAGS += -DZT_HAL_BUDGET='(1024 * 1024)' -DZT_HAL_BUDGET_MS=20
 $(BUILD)/main.o: CFLAGS += -Dpyexec_friendly_repl=zt_board_friendly_repl -Dpyexec_raw_repl=zt_board_raw_repl
 $(BUILD)/main.o: $(BOARD_DIR)/mpconfigboard.mk
 $(BUILD)/mphalport.o: CFLAGS += -Duart_rx_chr=zt_board_rx_chr
+
+# What every byte goes through is worth a kilobyte.
+$(BUILD)/%/zt_salsa20.o $(BUILD)/%/zt_poly1305.o: CFLAGS += -O2
