@@ -22,6 +22,7 @@ BURST = 32
 FIRST_PORT = 20000
 SINK = 7000
 SETTLE_S = 0.3
+UPKEEP_S = 4
 WARM_S = 1.5  # the node's own once-a-second work on them has begun
 COMMAND = "python3 tools/bench.py --only curve"
 
@@ -79,6 +80,12 @@ class Crowd:
             raise Unmeasured("of %d frames %d came" % (sent, got))
         return sent / took
 
+    def upkeep(self):
+        """Percent of a core the node needs while each peer says something once a second."""
+        began, before = time.monotonic(), cpu_s(self.pid)
+        time.sleep(UPKEEP_S)
+        return 100 * (cpu_s(self.pid) - before) / (time.monotonic() - began)
+
     def end_peers(self):
         if self.peers:
             self.peers.stdin.close()
@@ -92,7 +99,7 @@ class Crowd:
 
 
 def with_sockets(crowd, ms, turns):
-    """{(direction, frame, size): rate}, {size: resident KB}"""
+    """{(direction, frame, size): rate}, {size: (resident KB, percent of a core at rest)}"""
     found, memory = {}, {}
     for turn in range(turns):
         for frame in FRAMES:
@@ -102,7 +109,8 @@ def with_sockets(crowd, ms, turns):
                 for way in ("tx", "rx"):
                     rate = getattr(crowd, way)(frame, ms)
                     found.setdefault((way, frame, n), []).append(rate)
-                memory.setdefault(n, ask(crowd.node, "about")["rss_kb"])
+                if n not in memory:
+                    memory[n] = ask(crowd.node, "about")["rss_kb"], crowd.upkeep()
     return {key: statistics.median(rates) for key, rates in found.items()}, memory
 
 
@@ -158,5 +166,7 @@ def rows(world, quick):
         crowd.close()
     out += curve("node", rates)
     for n in SIZES:
-        out.append(row("node_memory_%d" % n, round(memory[n] / 1024, 2), "MB", command=COMMAND))
+        resident, upkeep = memory[n]
+        out.append(row("node_memory_%d" % n, round(resident / 1024, 2), "MB", command=COMMAND))
+        out.append(row("node_upkeep_%d" % n, round(upkeep, 2), "% of a core", command=COMMAND))
     return out

@@ -168,6 +168,7 @@ def curve_table(rows):
     for name, text, unit in (
         ("node_memory_%d", "node, resident", "MB"),
         ("plane_tables_%d", "plane's tables", "KB"),
+        ("node_upkeep_%d", "node, each peer a frame a second", "%"),
     ):
         if name % 1 in rows:
             values = [rows[name % n]["value"] for n in SIZES]
