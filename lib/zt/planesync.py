@@ -4,6 +4,7 @@
 # form, and what the plane saw meanwhile (times, counters) brought back into peers, paths, members
 # and networks, so that everything else in the node decides as if each packet had come through it.
 
+import struct
 from array import array
 
 from . import keepalive, mac
@@ -27,6 +28,8 @@ _PUSH_DIRECT_MS = const(120000)  # of direct.py
 _BRIDGE, _REPLICATOR, _SIXPLANE, _RFC4193 = const(1), const(2), const(4), const(8)
 _NEVER = const(0xFFFFFFFF)
 _RECENT_MS = const(2000)
+# 64 bits each. MicroPython makes an object of every "Q" that is read, of an "L" only where it must.
+_WIDE = "L" if struct.calcsize("L") == 8 else "Q"
 _MOVED = const(4)  # numbers of a peer's counters
 
 # The plane's causes of drops, in its order, as ours.
@@ -67,12 +70,12 @@ class Sync:
     def __init__(self, plane):
         self.plane = plane
         self.c = plane.c
-        self._peer = array("Q", [0] * (7 + SOURCES))
-        self._member = array("Q", [0] * 2)
-        self._net = array("Q", [0] * (4 + len(_DROPS)))
+        self._peer = array(_WIDE, [0] * (7 + SOURCES))
+        self._member = array(_WIDE, [0] * 2)
+        self._net = array(_WIDE, [0] * (4 + len(_DROPS)))
         self._folded = {}  # nwid -> what of _net is in the network's own counters
         self._names = self.c.names()
-        self._counters = array("Q", [0] * len(self._names))
+        self._counters = array(_WIDE, [0] * len(self._names))
 
     # --- to the plane
 
@@ -151,7 +154,7 @@ class Sync:
     def begin_peer(self, e):
         """Its entry is new, or may be: what it counted so far is not of this peer."""
         if e.what.moved is None:
-            e.what.moved = array("Q", [0] * _MOVED)
+            e.what.moved = array(_WIDE, [0] * _MOVED)
         counted = self.c.peer_stats(e.what.address, self._peer)
         e.counted = [self._peer[i] if counted else 0 for i in range(_MOVED)]
 
