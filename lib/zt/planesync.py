@@ -28,7 +28,7 @@ _PUSH_DIRECT_MS = const(120000)  # of direct.py
 _BRIDGE, _REPLICATOR, _SIXPLANE, _RFC4193 = const(1), const(2), const(4), const(8)
 _NEVER = const(0xFFFFFFFF)
 _RECENT_MS = const(2000)
-# 64 bits each. MicroPython makes an object of every "Q" that is read, of an "L" only where it must.
+# 64 bits each. MicroPython makes an object of every "Q" it reads, of an "L" only where it must.
 _WIDE = "L" if struct.calcsize("L") == 8 else "Q"
 _MOVED = const(4)  # numbers of a peer's counters
 
