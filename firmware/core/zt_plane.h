@@ -158,7 +158,7 @@ int zt_plane_rx(zt_plane_t *plane, uint32_t now, int wire, const zt_addr_t *from
 
 // pkt[0..n) as datagrams of `size` bytes, the last one shorter (what UDP_GRO gives): as zt_plane_rx for each in
 // turn, and faster for short ones. Stops behind the first that became an event: what follows is to be judged
-// after it. Returns the bytes used; *result is of the last datagram.
+// after it. A size of 0 means all of it is one. Returns the bytes used; *result is of the last datagram.
 size_t zt_plane_rx_run(zt_plane_t *plane, uint32_t now, int wire, const zt_addr_t *from, uint8_t *pkt, size_t n,
                        size_t size, void *owner, int *result);
 

@@ -313,6 +313,9 @@ size_t zt_plane_rx_run(zt_plane_t *p, uint32_t now, int wire, const zt_addr_t *f
     unsigned made = 0;
 #endif
     *result = ZT_PLANE_DROPPED;
+    if (size == 0) {
+        size = n;
+    }
     while (at < n && *result != ZT_PLANE_EVENT) {
         const size_t take = n - at < size ? n - at : size;
         uint8_t *stream = NULL;

@@ -103,3 +103,10 @@ def test_each_datagram_of_a_run_is_delivered_in_place_and_in_order(lib):
     assert [d[1][14:] for d in p.delivered] == [bytes([i]) * 50 for i in range(9)]
     assert all(owned for _, _, owned in p.delivered)
     assert KEY_B not in p.after
+
+
+def test_a_size_of_zero_means_one_datagram(lib):
+    p = plane(lib)
+    frame = from_b(b"x" * 50)
+    assert p.rx_run(frame, 0, *AT_B) == (DONE, len(frame))
+    assert len(p.delivered) == 1
