@@ -156,6 +156,20 @@ class Node:
 class Libzt(Node):
     """A real node."""
 
+    def start(self, timeout=60):
+        """As Node's; but now and then libzt itself crashes while it starts: then once more."""
+        for tries in (2, 1, 0):
+            try:
+                return super().start(timeout)
+            except Failed:
+                try:
+                    code = self.process.wait(5)
+                except subprocess.TimeoutExpired:
+                    raise Failed("%s: libzt did not start%s" % (self.host, self.tail())) from None
+                if code >= 0 or not tries:
+                    raise
+                print("%s: libzt was killed by signal %d while it started" % (self.host, -code))
+
     def argv(self):
         return [
             sys.executable,
