@@ -21,6 +21,7 @@ import rawrepl  # noqa: E402
 import test_interop  # noqa: E402
 
 BOARD_IP = "10.77.0.99"
+EXTRA = "/extra"  # on a board: what tests bring along
 OK, DENIED = 1010, 1022  # nic.status()
 
 BOOT = """
@@ -50,6 +51,24 @@ def missing():
     if done.returncode:
         return "the firmware of the emulated board: " + done.stderr.strip()[-1500:]
     return None
+
+
+def put_modules(repl, names, work):
+    """Bring modules of lib/zt that no board has, or a package of it, as .mpy files to EXTRA/zt."""
+    lib = os.path.join(TOP, "lib", "zt")
+    repl.run("import os\nfor f in ('', '/zt'): os.mkdir(%r + f)" % EXTRA)
+    for name in names:
+        files = [name + ".py"]
+        if os.path.isdir(os.path.join(lib, name)):
+            repl.run("os.mkdir(%r)" % (EXTRA + "/zt/" + name))
+            found = sorted(os.listdir(os.path.join(lib, name)))
+            files = [name + "/" + f for f in found if f.endswith(".py")]
+        for file in files:
+            made = os.path.join(str(work), "made.mpy")
+            cross = [os.path.join(TOP, "build", "mpy-cross", "mpy-cross"), "-O3", "-o", made]
+            subprocess.run(cross + [os.path.join(lib, file)], check=True)
+            with open(made, "rb") as f:
+                repl.put("%s/zt/%s.mpy" % (EXTRA, file[:-3]), f.read())
 
 
 def post(controller, path, body):

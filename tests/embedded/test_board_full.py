@@ -27,14 +27,27 @@ print(json.dumps(said))
 """
 
 
-def test_the_board_refuses_by_name_and_goes_on():
+# A board has no zt.store.
+BEGIN = """
+import zt, zt.card
+frozen, zt.__path__ = zt.__path__, %r + "/zt"
+import zt.store
+zt.__path__ = frozen
+"""
+
+
+def test_the_board_refuses_by_name_and_goes_on(tmp_path):
     why = boards.missing()
     if why:
         pytest.skip(why)
-    with qemu_board.Board() as board:
+    disk = str(tmp_path / "flash.img")
+    qemu_board.make_disk(disk)
+    with qemu_board.Board(disk=disk) as board:
         repl = board.connect()
         repl.enter()
-        repl.run("import zt.card\n" + (HERE.parent / "unit" / "_full.py").read_text(), 60)
+        boards.put_modules(repl, ("store",), tmp_path)
+        repl.soft_reset()
+        repl.run(BEGIN % boards.EXTRA + (HERE.parent / "unit" / "_full.py").read_text(), 60)
         said = json.loads(repl.run(RUN % ((IDS["A"], IDS["R"]) * 2), 120))
     check(said)
     assert said["grown"] < 1024, "nothing of the first time is left"

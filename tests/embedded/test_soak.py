@@ -5,7 +5,6 @@
 
 import os
 import pathlib
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -17,22 +16,9 @@ import pytest  # noqa: E402
 import qemu_board  # noqa: E402
 from _people import IDS  # noqa: E402
 
-EXTRA = "/extra"
 MINUTES = int(os.environ.get("ZT_SOAK_MINUTES", "60"))
 SLACK = 256  # bytes: what waits or was just heard differs from round to round
-NOT_ON_BOARDS = ("jsontext", "rulesjson")
-
-
-def compiled(folder):
-    """The controller and what it needs, as .mpy: (path on the board, bytes)."""
-    lib = TOP / "lib" / "zt"
-    files = sorted((lib / "controller").glob("*.py")) + [lib / (n + ".py") for n in NOT_ON_BOARDS]
-    for source in files:
-        made = folder / "made.mpy"
-        cross = [str(TOP / "build" / "mpy-cross" / "mpy-cross"), "-O3", "-o", str(made)]
-        subprocess.run(cross + [str(source)], check=True)
-        name = source.relative_to(lib).with_suffix(".mpy")
-        yield "%s/zt/%s" % (EXTRA, name), made.read_bytes()
+NOT_ON_BOARDS = ("controller", "jsontext", "rulesjson", "store")
 
 
 def test_an_hour_leaves_the_heap_as_it_was(tmp_path):
@@ -44,11 +30,9 @@ def test_an_hour_leaves_the_heap_as_it_was(tmp_path):
     with qemu_board.Board(disk=disk) as board:
         repl = board.connect()
         repl.enter()
-        repl.run("import os\nfor f in ('', '/zt', '/zt/controller'): os.mkdir(%r + f)" % EXTRA)
-        for path, data in compiled(tmp_path):
-            repl.put(path, data)
+        boards.put_modules(repl, NOT_ON_BOARDS, tmp_path)
         repl.soft_reset()
-        settings = "IDS = %r\nMINUTES = %d\nEXTRA = %r\n" % (IDS, MINUTES, EXTRA)
+        settings = "IDS = %r\nMINUTES = %d\nEXTRA = %r\n" % (IDS, MINUTES, boards.EXTRA)
         said = repl.run(settings + (HERE / "soak.py").read_text(), 30 * MINUTES)
     print(said)
     assert "joined OK" in said
