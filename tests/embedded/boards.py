@@ -46,7 +46,8 @@ def missing():
         return why
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "no /dev/net/tun"
-    made = ["make", "-s", "-C", TOP, "qemu-firmware"]
+    # The core too: without its library identities for the others would take minutes each.
+    made = ["make", "-s", "-C", TOP, "core", "qemu-firmware"]
     done = subprocess.run(made, capture_output=True, text=True)
     if done.returncode:
         return "the firmware of the emulated board: " + done.stderr.strip()[-1500:]
