@@ -124,6 +124,9 @@ class Board:
             )
         self.net.children.append(self.machine.process)
 
+    def cable(self, plugged):
+        self.net.ip("link", "set", "tap" + self.name, "up" if plugged else "down")
+
     def prompt(self):
         """Wait for the end of main.py: from then on run() and eval() work, and the node goes on.
         What it said meanwhile."""

@@ -1,13 +1,14 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # A crowd for one board: a root that is the controller too and some members of its network, all in
-# this process, on one address. Each member pings the board (ARP and ICMP made by hand: CPython
-# has no stack) as long as the crowd lives. Knows nothing of how the board is started.
+# this process, on one address. Told to, each member pings the board (ARP and ICMP made by hand:
+# CPython has no stack) as long as the crowd lives. Knows nothing of how the board is started.
 #
 #   crowd.py --home DIR [--peers 8] [--port 0] [--address 127.0.0.1]
 #
 # On stdout a line of JSON: {"planet", "nwid", "ip", "port"}. A line with the board's address on
-# stdin admits it. Then a line each second: {"answered": [pings answered, per member]}.
+# stdin admits it, the line "ping" makes the members ping. Then a line each second: {"answered":
+# [pings answered, per member]}.
 
 import argparse
 import json
@@ -132,7 +133,7 @@ class Crowd:
             self.members.append(
                 Member(ident, self.planet, self.nwid, inet.parse_ip(ip), inet.parse_ip(BOARD), at)
             )
-        self._ping_at = time.monotonic()
+        self._ping_at = None
 
     def _network(self):
         routes = [{"target": NET, "via": None}]
@@ -143,9 +144,13 @@ class Crowd:
         body = {"authorized": True, "ipAssignments": [ip]}
         self.root.controller.put_member(ticks_ms(), self.nwid, address, body)
 
+    def ping(self):
+        """From now on."""
+        self._ping_at = time.monotonic()
+
     def step(self):
         """A turn of everybody; ms until the next."""
-        if time.monotonic() >= self._ping_at:
+        if self._ping_at is not None and time.monotonic() >= self._ping_at:
             self._ping_at += PING_MS / 1000
             for m in self.members:
                 m.ping()
@@ -182,7 +187,10 @@ def main():
                 line = sys.stdin.readline().strip()
                 if not line:
                     break
-                crowd.admit(unhex(line))
+                if line == "ping":
+                    crowd.ping()
+                else:
+                    crowd.admit(unhex(line))
             print(json.dumps({"answered": crowd.answered()}), flush=True)
     except (KeyboardInterrupt, BrokenPipeError):
         pass
