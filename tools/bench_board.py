@@ -6,7 +6,6 @@
 # to its network, and TCP over the network beside TCP outside of it, on the same firmware.
 # Seconds are printed and mean little in an emulator; instructions and bytes are exact.
 
-import json
 import os
 import subprocess
 import sys
@@ -19,8 +18,9 @@ for folder in ("tests/embedded", "tests/interop", "tools"):
     sys.path.insert(0, str(TOP / folder))
 
 import boards  # noqa: E402
+import footprint  # noqa: E402
 import qemu_board  # noqa: E402
-from boards import DENIED, OK, Scene  # noqa: E402
+from boards import OK, Scene  # noqa: E402
 from client import Ours, wait_for  # noqa: E402
 from lab import Lab  # noqa: E402
 
@@ -89,7 +89,32 @@ while s.recv(65536):
 """
 
 
-def row(name, value, unit, target=None):
+# All rows: name -> (unit, target). bench_doc.BOARD says what each is.
+ROWS = {
+    "firmware_flash_kb": ("KiB", None),
+    "flash_added_kb": ("KiB", 200),
+    "firmware_static_ram_kb": ("KiB", None),
+    "node_heap_boot": ("bytes", None),
+    "node_heap_online": ("bytes", None),
+    "node_heap_joined": ("bytes", None),
+    "node_heap_8_peers": ("bytes", None),
+    "node_static": ("bytes", None),
+    "node_tables": ("bytes", None),
+    "node_ram_kb": ("KiB", 64),
+    "heap_free_8_peers_kb": ("KiB free", 128),
+    "heap_largest_free_8_peers_kb": ("KiB free", None),
+    "boot_to_network_instr": ("instructions", None),
+    "tcp_plain_in_instr_per_byte": ("instructions/byte", None),
+    "tcp_network_in_instr_per_byte": ("instructions/byte", None),
+    "tcp_in_ratio": ("of plain TCP", 0.33),
+    "tcp_plain_out_instr_per_byte": ("instructions/byte", None),
+    "tcp_network_out_instr_per_byte": ("instructions/byte", None),
+    "tcp_out_ratio": ("of plain TCP", 0.33),
+}
+
+
+def row(name, value):
+    unit, target = ROWS[name]
     return {
         "name": name,
         "value": value,
@@ -110,24 +135,30 @@ def firmware_bytes(path):
     return text + data, data + bss
 
 
-def c_heap_bytes(path):
-    """Of the firmware's C heap, in which only the node's tables and slots are."""
-    done = subprocess.run(
-        ["riscv64-unknown-elf-nm", str(path)], capture_output=True, text=True, check=True
-    )
-    at = {words[-1]: int(words[0], 16) for words in map(str.split, done.stdout.splitlines())}
-    return at["__heap_end"] - at["__heap_start"]
-
-
 def flash_rows():
     subprocess.run(["make", "-s", "-C", str(TOP), "qemu-firmware", "qemu-plain"], check=True)
     flash, ram = firmware_bytes(qemu_board.IMAGE)
     plain, _ = firmware_bytes(qemu_board.IMAGE.replace("microzt-", "plain-"))
     return [
-        row("firmware_flash_kb", round(flash / KB, 1), "KiB"),
-        row("flash_added_kb", round((flash - plain) / KB, 1), "KiB", 200),
-        row("firmware_static_ram_kb", round(ram / KB, 1), "KiB"),
+        row("firmware_flash_kb", round(flash / KB, 1)),
+        row("flash_added_kb", round((flash - plain) / KB, 1)),
+        row("firmware_static_ram_kb", round(ram / KB, 1)),
     ]
+
+
+def memory_rows(stages):
+    """Of what footprint.measure() found."""
+    out = []
+    for stage in footprint.STAGES:
+        print("%s: %s" % (stage, stages[stage]), file=sys.stderr)
+        out.append(row("node_heap_" + stage, stages[stage]["node_heap"]))
+    last = stages[footprint.STAGES[-1]]
+    out.append(row("node_static", last["static"]))
+    out.append(row("node_tables", last["tables"]))
+    out.append(row("node_ram_kb", round(last["node"] / KB, 1)))
+    out.append(row("heap_free_8_peers_kb", round(last["heap_free"] / KB, 1)))
+    out.append(row("heap_largest_free_8_peers_kb", round(last["heap_largest_free"] / KB, 1)))
+    return out
 
 
 class Bench:
@@ -139,38 +170,15 @@ class Bench:
         self.net = net
         self.rows = []
 
-    def memory(self, stage):
-        """What zt.memory() says now."""
-        found = self.board.json("zt.memory()")
-        print("%s: %s" % (stage, json.dumps(found, sort_keys=True)), file=sys.stderr)
-        self.rows.append(row("heap_used_%s" % stage, found["heap_used"], "bytes"))
-        return found
-
-    def stages(self):
-        scene, board = self.scene, self.board
-        board.start()
-        board.prompt()
-        self.memory("booted")
-        board.wait("nic.status('online')", 60)
-        address = board.eval("nic.config('address')")
-        board.wait("nic.status() == %d" % DENIED, 60)
-        scene.authorize(address)
-        board.wait("nic.status() == %d" % OK, 60)
-        joined = self.memory("joined")
-        c_heap = c_heap_bytes(qemu_board.IMAGE) - board.eval("__import__('_board').memory()[1]")
-        # The same firmware before anything of ours is imported.
-        board.repl.soft_reset()
-        before = board.eval("(__import__('gc').collect(), __import__('gc').mem_alloc())[1]")
-        total = joined["static"] + c_heap + joined["heap_used"] - before
-        self.rows.append(row("node_ram_kb", round(total / KB, 1), "KiB", 64))
-        free = joined["heap_free"] / KB
-        self.rows.append(row("heap_free_joined_kb", round(free, 1), "KiB", 128))
-        board.stop()
+    def admit(self):
+        """Let it come online and into the network, once."""
+        self.scene.authorize(self.scene.boot())
+        self.board.wait("nic.status() == %d" % OK, 60)
+        self.board.stop()
 
     def boot_instructions(self):
         """Executed from power-on to the controller's confirmation, waiting not counted."""
         board = self.board
-        board.repl = None
         board.start(icount="sleep=on")
         began = time.monotonic()
         board.prompt()
@@ -178,7 +186,7 @@ class Bench:
         ticks, idle = [int(x) for x in said.split()]
         print("to the network in %.1f s" % (time.monotonic() - began), file=sys.stderr)
         board.stop()
-        self.rows.append(row("boot_to_network_instr", (ticks - idle) * 100, "instructions"))
+        self.rows.append(row("boot_to_network_instr", (ticks - idle) * 100))
 
     def other(self):
         scene = self.scene
@@ -237,17 +245,17 @@ class Bench:
             ended = other.begin("tcp_accept", port=port, receive=TCP_BYTES)
             better("network_out", self.send(other_ip, port))
             ended()
-        self.memory("after_tcp")
+        after = board.json("zt.memory()")
+        print("after TCP: %s" % after, file=sys.stderr)
         drops = board.eval("__import__('_zthal').wire_drops()")
         print("tcp: %s, drops %s" % (best, drops), file=sys.stderr)
         board.stop()
         for way in ("in", "out"):
             for kind in ("plain", "network"):
                 name = "%s_%s" % (kind, way)
-                unit = "instructions/byte"
-                self.rows.append(row("tcp_%s_instr_per_byte" % name, round(best[name], 1), unit))
+                self.rows.append(row("tcp_%s_instr_per_byte" % name, round(best[name], 1)))
             ratio = best["plain_" + way] / best["network_" + way]
-            self.rows.append(row("tcp_%s_ratio" % way, round(ratio, 2), "of plain TCP", 0.33))
+            self.rows.append(row("tcp_%s_ratio" % way, round(ratio, 2)))
 
 
 def measure():
@@ -255,9 +263,11 @@ def measure():
     if why:
         raise SystemExit("bench_board: " + why)
     out = flash_rows()
+    with tempfile.TemporaryDirectory() as folder, Lab("crowd") as net:
+        out += memory_rows(footprint.measure(net, "crowd", Path(folder)))
     with tempfile.TemporaryDirectory() as folder, Lab("root", "control", "other") as net:
         bench = Bench(net, Path(folder))
-        bench.stages()
+        bench.admit()
         bench.boot_instructions()
         bench.tcp()
         out += bench.rows

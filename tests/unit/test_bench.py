@@ -15,8 +15,10 @@ TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(TOP, "tools"))
 
 import bench  # noqa: E402
+import bench_board  # noqa: E402
 import bench_curve  # noqa: E402
 import bench_doc  # noqa: E402
+import bench_embedded  # noqa: E402
 import bench_svg  # noqa: E402
 import bench_udp  # noqa: E402
 from bench_lab import Unmeasured, row  # noqa: E402
@@ -110,7 +112,7 @@ def test_only_what_is_between_the_marks_is_replaced():
 
 def test_the_page_and_the_readme_have_a_place_for_each_table():
     page = bench_doc.read(bench_doc.PAGE)
-    for name in ("machine", "traffic", "node", "crypto", "curve", "embedded", "sizes"):
+    for name in ("machine", "traffic", "node", "crypto", "curve", "embedded", "board", "sizes"):
         bench_doc.replace(page, name, [])
     bench_doc.replace(bench_doc.read("README.md"), "readme", [])
 
@@ -146,3 +148,70 @@ def test_points_of_a_curve_are_where_they_belong():
     assert [p[0] for p in xy] == sorted(p[0] for p in xy)
     assert xy[0][1] == xy[1][1] < xy[2][1] < xy[3][1]
     assert abs((xy[3][1] - xy[2][1]) - (xy[2][1] - xy[1][1])) < 0.2
+
+def _stage(heap):
+    return {
+        "node_heap": heap,
+        "static": 12000,
+        "tables": 34388,
+        "node": heap + 12000 + 34388,
+        "heap_free": 130 * 1024,
+        "heap_largest_free": 100 * 1024,
+    }
+
+
+def test_each_row_of_the_board_has_its_line_on_the_page():
+    assert sorted(name for name, _ in bench_doc.BOARD) == sorted(bench_board.ROWS)
+    stages = {"boot": 50000, "online": 51000, "joined": 56000, "8_peers": 80000}
+    made = bench_board.memory_rows({name: _stage(heap) for name, heap in stages.items()})
+    made += [bench_board.row("flash_added_kb", 199.9), bench_board.row("tcp_in_ratio", 0.2)]
+    assert {r["command"] for r in made} == {"make bench-embedded"}
+    lines = bench_doc.table({r["name"]: r for r in made}, bench_doc.BOARD)
+    assert [[c.strip() for c in x.split("|")[1:4]] for x in lines[2:]] == [
+        [
+            "flash added to the same firmware with lwIP and asyncio",
+            "199.9 KiB",
+            "200 or less",
+        ],
+        [
+            "RAM of the node, with 8 peers: heap, statics and tables",
+            "123.4 KiB **(missed)**",
+            "64 or less",
+        ],
+        ["heap of `lib/zt`, booted", "50,000 bytes", ""],
+        ["online", "51,000 bytes", ""],
+        ["joined", "56,000 bytes", ""],
+        ["with 8 peers", "80,000 bytes", ""],
+        ["statics of `firmware/`", "12,000 bytes", ""],
+        ["tables of the plane, slots of the wires", "34,388 bytes", ""],
+        [
+            "heap left for the application, with 8 peers",
+            "130.0 KiB free",
+            "128 or more",
+        ],
+        ["in one piece", "100.0 KiB free", ""],
+        [
+            "TCP in: of plain TCP on the same firmware",
+            "0.2 of plain TCP **(missed)**",
+            "0.33 or more",
+        ],
+    ]
+
+
+def test_the_board_has_a_table_of_its_own(monkeypatch, tmp_path):
+    """What make bench-embedded writes, make bench-doc puts where it belongs, and only there."""
+    rows = [bench_board.row(name, 1.5) for name in bench_board.ROWS]
+    rows += [bench_embedded.row("x25519_instr", 1700000, "instructions", 2000000)]
+    rows += [bench_embedded.row("core_code_bytes_zt_wire.c", 752, "bytes")]
+    for folder in ("build", "docs"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "build" / "bench-embedded.json").write_text(json.dumps(rows))
+    (tmp_path / bench_doc.PAGE).write_text(bench_doc.read(bench_doc.PAGE))
+    monkeypatch.setattr(bench_doc, "TOP", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["bench_doc.py"])
+    bench_doc.main()
+    page = (tmp_path / bench_doc.PAGE).read_text()
+    parts = {x.split(" -->")[0]: x.split("<!-- end")[0] for x in page.split("<!-- bench ")[1:]}
+    assert parts["board"].count("`make bench-embedded`") == len(bench_board.ROWS)
+    assert "X25519" in parts["embedded"] and "1.5" not in parts["embedded"]
+    assert "| zt_wire.c | 752 |" in parts["sizes"]
