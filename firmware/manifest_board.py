@@ -44,13 +44,20 @@ _NOT_ON_BOARDS = (
 )
 
 
-def _ours():
+def _folded():
+    """Constants put in place by tools/freeze/fold.py; the folder for package()."""
     import os
+    import subprocess
+    import sys
 
     # The manifest's own folder is the current one while it is read.
     lib = os.path.join("..", "lib", "zt")
-    names = sorted(n for n in os.listdir(lib) if n.endswith(".py"))
-    return tuple(n for n in names if n[:-3] not in _NOT_ON_BOARDS)
+    names = sorted(n[:-3] for n in os.listdir(lib) if n.endswith(".py"))
+    names = [n for n in names if n not in _NOT_ON_BOARDS]
+    out = os.path.join("..", "build", "folded")
+    fold = os.path.join("..", "tools", "freeze", "fold.py")
+    subprocess.check_call([sys.executable, fold, os.path.join(out, "zt")] + names)
+    package("zt", [n + ".py" for n in names], base_path=out, opt=3)  # type: ignore
 
 
-package("zt", _ours(), base_path="$(ZT_TOP)/lib", opt=3)  # type: ignore
+_folded()

@@ -57,19 +57,39 @@ def missing():
 def put_modules(repl, names, work):
     """Bring modules of lib/zt that no board has, or a package of it, as .mpy files to EXTRA/zt."""
     lib = os.path.join(TOP, "lib", "zt")
+    folded = os.path.join(str(work), "folded")
+    fold_beside(modules_of(lib, names), folded)
     repl.run("import os\nfor f in ('', '/zt'): os.mkdir(%r + f)" % EXTRA)
     for name in names:
-        files = [name + ".py"]
         if os.path.isdir(os.path.join(lib, name)):
             repl.run("os.mkdir(%r)" % (EXTRA + "/zt/" + name))
-            found = sorted(os.listdir(os.path.join(lib, name)))
-            files = [name + "/" + f for f in found if f.endswith(".py")]
-        for file in files:
+        for module in modules_of(lib, [name]):
             made = os.path.join(str(work), "made.mpy")
             cross = [os.path.join(TOP, "build", "mpy-cross", "mpy-cross"), "-O3", "-o", made]
-            subprocess.run(cross + [os.path.join(lib, file)], check=True)
+            subprocess.run(cross + [os.path.join(folded, module + ".py")], check=True)
             with open(made, "rb") as f:
-                repl.put("%s/zt/%s.mpy" % (EXTRA, file[:-3]), f.read())
+                repl.put("%s/zt/%s.mpy" % (EXTRA, module), f.read())
+
+
+def modules_of(lib, names):
+    """The names with packages taken apart: "controller" is "controller/__init__" and so on."""
+    found = []
+    for name in names:
+        folder = os.path.join(lib, name)
+        if os.path.isdir(folder):
+            inside = sorted(f for f in os.listdir(folder) if f.endswith(".py"))
+            found += [name + "/" + f[:-3] for f in inside]
+        else:
+            found.append(name)
+    return found
+
+
+def fold_beside(modules, out):
+    """Write modules that no board has as they must be beside those that the firmware has."""
+    frozen = os.listdir(os.path.join(TOP, "build", "folded", "zt"))
+    frozen = sorted(f[:-3] for f in frozen if f.endswith(".py"))
+    fold = [sys.executable, os.path.join(TOP, "tools", "freeze", "fold.py"), out]
+    subprocess.run(fold + frozen + ["--loose"] + modules, check=True)
 
 
 def post(controller, path, body):
