@@ -2,7 +2,7 @@
 #
 # The node's C code in the firmware of an ESP32: the modules, the interfaces and wires over ESP-IDF's lwIP,
 # this port. What the other ports need because lwIP is theirs (its memory, timers, checksums, and sockets) is
-# not here. tests/embedded/test_esp32_cmake.py holds the list against theirs.
+# not here. tests/embedded/test_esp32_boards.py holds the list against theirs.
 
 set(ZT_FIRMWARE ${CMAKE_CURRENT_LIST_DIR}/../../firmware)
 set(ZT_ESP32 ${CMAKE_CURRENT_LIST_DIR})
@@ -22,6 +22,7 @@ target_sources(usermod_zt INTERFACE
     ${ZT_FIRMWARE}/netif/zt_netif_ping.c
     ${ZT_FIRMWARE}/netif/zt_netif_ring.c
     ${ZT_FIRMWARE}/netif/zt_netif_route.c
+    ${ZT_FIRMWARE}/netif/zt_netif_strong.c
     ${ZT_FIRMWARE}/netif/zt_netif_tcp.c
     ${ZT_ESP32}/zt_hal_esp32.c
     ${ZT_ESP32}/zt_hooks_esp32.c

@@ -36,6 +36,10 @@
 #error "CONFIG_LWIP_HOOK_IP6_ROUTE_CUSTOM and CONFIG_LWIP_HOOK_ND6_GET_GW_CUSTOM are needed: the routes of networks"
 #endif
 
+#if !CONFIG_LWIP_HOOK_IP6_INPUT_CUSTOM
+#error "CONFIG_LWIP_HOOK_IP6_INPUT_CUSTOM is needed: else an address on a network is reached from the Wi-Fi, too"
+#endif
+
 #if CONFIG_BT_ENABLED
 #error "CONFIG_BT_ENABLED is on: Wi-Fi, Bluetooth and the node do not fit into the internal RAM together"
 #endif

@@ -20,6 +20,10 @@ const ip6_addr_t *lwip_hook_nd6_get_gw(struct netif *netif, const ip6_addr_t *de
     return zt_netif_gateway6(netif, dest);
 }
 
+int lwip_hook_ip6_input(struct pbuf *p, struct netif *inp) {
+    return zt_netif_in6(p, inp);
+}
+
 int32_t zt_netif_poll(void) {
     return -1;
 }

@@ -115,6 +115,7 @@ def test_the_merged_settings_are_what_a_node_needs(tmp_path):
         assert int(merged["CONFIG_LWIP_MAX_UDP_PCBS"]) >= 16
         on = ("LWIP_PPP_SUPPORT", "LWIP_IPV6", "BOOTLOADER_APP_ROLLBACK_ENABLE")
         on += ("LWIP_HOOK_IP6_ROUTE_CUSTOM", "LWIP_HOOK_ND6_GET_GW_CUSTOM")
+        on += ("LWIP_HOOK_IP6_INPUT_CUSTOM",)
         for key in (*on, "PARTITION_TABLE_CUSTOM"):
             assert merged["CONFIG_" + key] == "y", (board, variant, key)
         for key in ("BT_ENABLED", "LWIP_TCPIP_CORE_LOCKING"):

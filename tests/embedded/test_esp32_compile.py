@@ -120,6 +120,7 @@ def test_a_configuration_that_breaks_an_interface_stops_the_build(tmp_path):
         ("STACK_SIZE 7168", "STACK_SIZE 3072", "CONFIG_LWIP_TCPIP_TASK_STACK_SIZE"),
         ("UDP_PCBS 24", "UDP_PCBS 8", "CONFIG_LWIP_MAX_UDP_PCBS"),
         ("IP6_ROUTE_CUSTOM 1", "IP6_ROUTE_CUSTOM 0", "CONFIG_LWIP_HOOK_IP6_ROUTE_CUSTOM"),
+        ("IP6_INPUT_CUSTOM 1", "IP6_INPUT_CUSTOM 0", "CONFIG_LWIP_HOOK_IP6_INPUT_CUSTOM"),
         ("#endif", "#define %s 1\n#endif" % locking, locking),
         ("#endif", "#define CONFIG_BT_ENABLED 1\n#endif", "CONFIG_BT_ENABLED"),
     ]

@@ -459,3 +459,56 @@ def test_a_full_table_of_neighbours_ends_no_message_in_a_loop():
     answers = [f for _, f in sent() if f[12:14] == b"\x86\xdd" and f[54] == 129]
     assert answers and nobody not in [f[38:54] for f in answers]
     hal.nic_remove(n)
+
+
+def udp4(source, dest, port):
+    body = b"\x30\x39" + port.to_bytes(2, "big") + b"\0\x09\0\0x"  # no checksum
+    head = b"\x45\0" + (20 + len(body)).to_bytes(2, "big") + b"\0\0\0\0\x40\x11\0\0"
+    head += source + dest
+    return b"\x08\0" + head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + body
+
+
+def udp6(source, dest, port):
+    body = b"\x30\x39" + port.to_bytes(2, "big") + b"\0\x09\0\0x"
+    pseudo = source + dest + b"\0\0\0\x09\0\0\0\x11"
+    body = body[:6] + checksum(pseudo + body).to_bytes(2, "big") + body[8:]
+    return b"\x86\xdd\x60\0\0\0\0\x09\x11\x40" + source + dest + body
+
+
+def test_an_address_is_reached_through_its_own_network_only():
+    two = Two("10.0.0.1", 24, "10.7.0.1", 24)
+    six = b"\xfd\0" + bytes(13) + b"\x01"
+    six2 = b"\xfd\x11" + bytes(13) + b"\x01"
+    hal.nic_addr(two.a, six, 64, True)
+    hal.nic_addr(two.b, six2, 64, True)
+    peer, peer6 = ip4("10.0.0.9"), six[:15] + b"\x09"
+    for bound, dest, right in (
+        ("10.7.0.1", ip4("10.7.0.1"), two.b),
+        ("0.0.0.0", ip4("10.7.0.1"), two.b),
+        ("0.0.0.0", ip4("10.7.0.255"), two.b),
+        ("0.0.0.0", ip4("10.0.0.1"), two.a),
+        ("::", six2, two.b),
+        ("::", six, two.a),
+    ):
+        s = lwip.socket(lwip.AF_INET6 if len(dest) == 16 else lwip.AF_INET, lwip.SOCK_DGRAM)
+        s.bind((bound, 5000))
+        s.settimeout(0)
+        packet = udp4(peer, dest, 5000) if len(dest) == 4 else udp6(peer6, dest, 5000)
+        for n, mac in ((two.a, MAC), (two.b, MAC2)):
+            hal.nic_input(n, mac + FAR + packet)
+            try:
+                got = s.recvfrom(10)[0]
+            except OSError:
+                got = None
+            assert got == (b"x" if n == right else None), (bound, dest, n)
+        s.close()
+    # What is for all on the link comes in everywhere.
+    s = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
+    s.bind(("0.0.0.0", 5000))
+    s.settimeout(0)
+    for n in (two.a, two.b):
+        hal.nic_input(n, b"\xff" * 6 + FAR + udp4(peer, b"\xff" * 4, 5000))
+        assert s.recvfrom(10)[0] == b"x"
+    s.close()
+    sent()
+    two.close()

@@ -14,11 +14,14 @@
 #endif
 
 struct netif;
+struct pbuf;
 
 struct netif *lwip_hook_ip6_route(const ip6_addr_t *src, const ip6_addr_t *dest);
 #define LWIP_HOOK_IP6_ROUTE lwip_hook_ip6_route
 const ip6_addr_t *lwip_hook_nd6_get_gw(struct netif *netif, const ip6_addr_t *dest);
 #define LWIP_HOOK_ND6_GET_GW lwip_hook_nd6_get_gw
+int lwip_hook_ip6_input(struct pbuf *p, struct netif *inp);
+#define LWIP_HOOK_IP6_INPUT lwip_hook_ip6_input
 struct netif *ip4_route_src_hook(const ip4_addr_t *src, const ip4_addr_t *dest);
 
 #endif

@@ -107,9 +107,10 @@ static bool mirror(uint16_t ethertype, uint8_t *p, size_t n) {
     return false;
 }
 
-// A datagram for the board's wire, out of the network: it must not get there.
+// A datagram for the board's wire, out of the network: it must not get there. One to the board's own address does
+// not get as far (zt_netif_strong.c), one to all does.
 static void tunnel_in_tunnel(uint8_t *p) {
-    memcpy(p + 16, board_ip, 4);
+    memset(p + 16, 0xff, 4);
     p[22] = (uint8_t)(wire_port >> 8);
     p[23] = (uint8_t)wire_port;
     p[26] = p[27] = 0; // no checksum
