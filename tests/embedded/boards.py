@@ -180,6 +180,10 @@ class Board:
     def eval(self, expression, timeout=60):
         return self.repl.eval(expression, timeout)
 
+    def json_of(self, program, timeout=60):
+        """What `program` prints as JSON."""
+        return json.loads(self.run(program, timeout))
+
     def json(self, expression, timeout=60):
         return json.loads(self.run("import json\nprint(json.dumps(%s))" % expression, timeout))
 
@@ -259,9 +263,9 @@ class Scene:
         verb = "authorize" if yes else "deauthorize"
         self.controller.zt("member", verb, self.nwid, address)
 
-    def boot(self):
+    def boot(self, append=""):
         """Switch the board on; its address, when it is online."""
-        self.board.start()
+        self.board.start(append)
         said = self.board.prompt()
         assert "Traceback" not in said, said
         self.board.wait("nic.status('online')", 30)

@@ -34,8 +34,7 @@ MICROPY_MANIFEST_ZT_TOP = $(ZT_TOP)
 MICROPY_MANIFEST_ZT_SITE = $(ZT_SITE)
 USER_C_MODULES ?= $(ZT_TOP)/firmware/modules
 
-# An emulator is faster than the board it stands for.
-CFLAGS += -DZT_HAL_BUDGET='(1024 * 1024)' -DZT_HAL_BUDGET_MS=20
+CFLAGS += -include $(BOARD_DIR)/zt_budget.h
 
 # Upstream's main program and console, with the calls that a board answers otherwise (zt_board.h).
 $(BUILD)/main.o: CFLAGS += -Dpyexec_friendly_repl=zt_board_friendly_repl -Dpyexec_raw_repl=zt_board_raw_repl

@@ -179,6 +179,10 @@ uint32_t zt_board_c_heap_free(void) {
 
 // ---- start ----
 
+#ifndef ZT_PLAIN
+uint32_t zt_board_budget;
+#endif
+
 static bool boot_due; // boot.py has not run since the last reset
 
 void zt_board_init(void) {
@@ -191,6 +195,9 @@ void zt_board_init(void) {
     if (!once) {
         once = true;
         zt_virtio_wake_init();
+        #ifndef ZT_PLAIN
+        zt_board_budget = zt_board_argument("budget", ZT_BOARD_BUDGET);
+        #endif
         zt_flash_cut(zt_board_argument("cut", 0), zt_board_argument("seed", 0));
     }
 }
