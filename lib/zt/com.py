@@ -116,6 +116,17 @@ class COM:
             return UNKNOWN_SIGNER
         return OK if signer.verify(self._q, self.signature) else BAD
 
+    def ordinary(self, member):
+        """Does it say of the Identity `member` what issue() writes, whatever differences it allows?"""
+        q = self._q
+        usual = COM.issue(self.nwid, member, self.timestamp, 0)._q
+        if len(q) != len(usual):
+            return False
+        for i in range(0, len(q), _ITEM):
+            if q[i : i + 16] != usual[i : i + 16]:
+                return False
+        return True
+
     def agrees(self, other, other_identity):
         """Does this certificate, mine, admit the holder of `other`? Signatures are not looked at,
         and the differences allowed are mine, so the other side may see it differently.

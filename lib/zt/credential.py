@@ -30,7 +30,7 @@ THING_IPV4 = 2
 THING_IPV6 = 3
 REVOKE_FAST_PROPAGATE = 1
 
-_THING_BYTES = (0, 6, 4, 16)
+_THING = 17  # bytes of one on the wire: its type and 16
 
 
 class Tag(Signed):
@@ -60,17 +60,44 @@ class Tag(Signed):
         return self.nwid + self.timestamp + be32(self.id) + be32(self.value) + self.issued_to
 
 
-class Ownership(Signed):
-    """Certificate of ownership. `things`: list of (type, 16 bytes, zero padded)."""
+class Things:
+    """Addresses somebody owns; `raw` has 17 bytes of each, as on the wire."""
+
+    @property
+    def things(self):
+        """List of (type, 16 bytes, zero padded)."""
+        raw = self.raw
+        return [(raw[i], raw[i + 1 : i + _THING]) for i in range(0, len(raw), _THING)]
+
+    def _owns(self, kind, value):
+        wanted = bytes((kind,)) + value
+        raw = self.raw
+        for i in range(0, len(raw), _THING):
+            if raw[i : i + len(wanted)] == wanted:
+                return True
+        return False
+
+    def owns_ip(self, ip):
+        return self._owns(THING_IPV4 if len(ip) == 4 else THING_IPV6, bytes(ip))
+
+    def owns_mac(self, mac):
+        return self._owns(THING_MAC, bytes(mac))
+
+
+class Ownership(Things, Signed):
+    """Certificate of ownership."""
 
     def __init__(self, nwid, timestamp, id, things, issued_to, flags=bytes(8)):
+        """`things`: list of (type, 16 bytes, zero padded), or their wire bytes."""
         self.nwid = field(nwid, 8)
         self.timestamp = field(timestamp, 8)
         self.flags = field(flags, 8)
         self.id = id
-        if len(things) > MAX_THINGS:
+        if isinstance(things, list):
+            things = b"".join([bytes((kind,)) + field(value, 16) for kind, value in things])
+        if len(things) > MAX_THINGS * _THING:
             raise ValueError("ownership: too many things")
-        self.things = [(kind, field(value, 16)) for kind, value in things]
+        self.raw = bytes(things)
         self.issued_to = field(issued_to, 5)
 
     @staticmethod
@@ -80,14 +107,13 @@ class Ownership(Signed):
         n = u16(buf, off + 28)
         if n > MAX_THINGS:
             raise ValueError("ownership: too many things")
-        p = off + 30 + 17 * n
-        need(buf, off + 30, 17 * n + 10)
-        things = [(buf[i], buf[i + 1 : i + 17]) for i in range(off + 30, p, 17)]
+        p = off + 30 + _THING * n
+        need(buf, off + 30, _THING * n + 10)
         coo = Ownership(
             buf[off : off + 8],
             buf[off + 8 : off + 16],
             u32(buf, off + 24),
-            things,
+            buf[off + 30 : p],
             buf[p : p + 5],
             buf[off + 16 : off + 24],
         )
@@ -96,23 +122,8 @@ class Ownership(Signed):
         return coo, skip_extra(buf, p)
 
     def _fields(self):
-        out = self.nwid + self.timestamp + self.flags + be32(self.id) + be16(len(self.things))
-        for kind, value in self.things:
-            out += bytes((kind,)) + value
-        return out + self.issued_to
-
-    def _owns(self, kind, value):
-        n = _THING_BYTES[kind]
-        for k, v in self.things:
-            if k == kind and v[:n] == value:
-                return True
-        return False
-
-    def owns_ip(self, ip):
-        return self._owns(THING_IPV4 if len(ip) == 4 else THING_IPV6, bytes(ip))
-
-    def owns_mac(self, mac):
-        return self._owns(THING_MAC, bytes(mac))
+        head = self.nwid + self.timestamp + self.flags + be32(self.id)
+        return head + be16(len(self.raw) // _THING) + self.raw + self.issued_to
 
 
 class Revocation(Signed):

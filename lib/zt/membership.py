@@ -19,6 +19,8 @@ from .credential import (
     Revocation,
     Tag,
 )
+from .held import HeldCapability, HeldCOM, HeldOwnership, HeldTag
+from .rules import ACCEPT_ALL
 
 NEW = const(0)
 REDUNDANT = const(1)
@@ -34,16 +36,17 @@ _OLD_MS = const(86400000)
 
 
 _NOTHING = {}  # never written to
+_NONE = (_NOTHING, (), ())
 
 
 class Member:
     """One remote member. Ticks that are None mean never."""
 
     # What most members never have stands here: an attribute takes memory once it is set.
-    com = None
+    com = None  # a HeldCOM
     com_threshold = NEVER  # certificates up to then are void
     expelled = NEVER  # the same, but only by revocations meant for the certificate
-    stores = _NOTHING  # type -> {id: credential}
+    held = _NOTHING  # (type, id) -> Held
     thresholds = _NOTHING  # (type, id) -> timestamp
     floors = _NOTHING  # type -> timestamp, once thresholds were too many to keep apart
     last_push = None
@@ -54,25 +57,21 @@ class Member:
     # What follows from the above and one generation of our configuration.
     generation = -1
     allowed = False
-    barred = False
-    _tags = _NOTHING
-    _capabilities = ()
-    _coos = ()
+    barred = False  # known to be excluded: nothing is sent to it either
+    _usable = None
 
     def __init__(self, address, mac):
         self.address = address
         self.mac = mac
 
-    def store(self, kind):
-        """Its credentials of one kind, {id: credential}, to be read."""
-        return self.stores.get(kind, _NOTHING)
+    def keep(self, kind, id, held):
+        if self.held is _NOTHING:
+            self.held = {}
+        self.held[(kind, id)] = held
 
-    def keep(self, kind, credential):
-        if self.stores is _NOTHING:
-            self.stores = {}
-        if kind not in self.stores:
-            self.stores[kind] = {}
-        self.stores[kind][credential.id] = credential
+    def count(self, kind):
+        """How many credentials of one kind it has."""
+        return len([1 for k, _ in self.held if k == kind])
 
     def threshold(self, kind, id):
         t = self.thresholds.get((kind, id), NEVER)
@@ -95,62 +94,66 @@ class Member:
     def refresh(self, generation, config, identity_of):
         """Work out admission and the usable credentials against our configuration, or None."""
         self.allowed = False
-        self.barred = False  # known to be excluded: nothing is sent to it either
-        self._tags = _NOTHING
-        self._capabilities = self._coos = ()
+        if self.barred:
+            self.barred = False
+        if self._usable is not None:
+            self._usable = None
         self.generation = generation
         if config is None:
             return
         if config.public:
             self.allowed = True
         elif self.com is None or self.com.timestamp <= self.com_threshold:
-            self.barred = self.expelled != NEVER and (
-                self.com is None or self.com.timestamp <= self.expelled
-            )
+            if self.expelled != NEVER:
+                self.barred = self.com is None or self.com.timestamp <= self.expelled
         elif config.com is not None:
             identity = identity_of(self.address)
             if identity is None:
                 self.generation = -1
             else:
-                self.allowed = config.com.agrees(self.com, identity)
-        if not self.stores:
-            return
+                self.allowed = config.com.agrees(self.com.com(config.nwid, identity), identity)
+        if self.held and config.rules != ACCEPT_ALL:
+            self._usable = self._sort(config)
+
+    def _sort(self, config):
+        """What the rules may use: ({tag: value}, capabilities, certificates of ownership)."""
         tags = {}
         capabilities = []
         coos = []
         ours = int.from_bytes(config.timestamp, "big")
-        for kind, store in self.stores.items():
-            for id, c in store.items():
-                if abs(int.from_bytes(c.timestamp, "big") - ours) > config.ctmd:
-                    continue
-                if c.timestamp <= self.threshold(kind, id):
-                    continue
-                if kind == TYPE_TAG:
-                    tags[id] = c.value
-                elif kind == TYPE_CAPABILITY:
-                    capabilities.append(c)
-                else:
-                    coos.append(c)
-        self._tags = tags
-        self._capabilities = capabilities
-        self._coos = coos
+        for (kind, id), c in self.held.items():
+            timestamp = c.timestamp
+            if abs(int.from_bytes(timestamp, "big") - ours) > config.ctmd:
+                continue
+            if timestamp <= self.threshold(kind, id):
+                continue
+            if kind == TYPE_TAG:
+                tags[id] = c.value
+            elif kind == TYPE_CAPABILITY:
+                capabilities.append(c)
+            else:
+                coos.append(c)
+        return tags, capabilities, coos
 
-    # Asked by the rules.
+    # Asked by the rules; a network that accepts everything never asks.
+
+    def usable(self):
+        return self._usable or _NONE
 
     def tag(self, id):
-        return self._tags.get(id)
+        return self.usable()[0].get(id)
 
     def capabilities(self):
-        return self._capabilities
+        return self.usable()[1]
 
     def owns_ip(self, ip):
-        for c in self._coos:
+        for c in self.usable()[2]:
             if c.owns_ip(ip):
                 return True
         return False
 
     def owns_mac(self, mac):
-        for c in self._coos:
+        for c in self.usable()[2]:
             if c.owns_mac(mac):
                 return True
         return False
@@ -255,36 +258,32 @@ class Members:
             if m.com is not None:
                 if c.timestamp < m.com.timestamp:
                     return REJECTED
-                if c.pack() == m.com.pack():
+                if m.com.same(c):
                     return REDUNDANT
         result = _verified(c, identity_of)
         if result == NEW:
             m = self.make(now, c.issued_to)
-            # Equal bytes need not be there twice.
-            c.nwid = self.nwid
-            c.issued_to = m.address
-            m.com = c
+            m.com = HeldCOM(c, identity_of(m.address))
             m.generation = -1
         return result
 
     def _add_other(self, now, kind, c, identity_of):
         m = self.table.get(c.issued_to)
         if m is not None:
-            store = m.store(kind)
-            old = store.get(c.id)
+            old = m.held.get((kind, c.id))
             if old is not None:
                 if old.timestamp > c.timestamp:
                     return REJECTED
-                if old.pack() == c.pack():
+                if old.same(c):
                     return REDUNDANT
-            elif len(store) >= self.limits.member_tags:
+            elif m.count(kind) >= self.limits.member_tags:
                 return REJECTED
             if m.threshold(kind, c.id) >= c.timestamp:
                 return REJECTED
         result = _verified(c, identity_of)
         if result == NEW:
             m = self.make(now, c.issued_to)
-            m.keep(kind, c)
+            m.keep(kind, c.id, _KEPT_AS[kind](c))
             m.generation = -1
         return result
 
@@ -312,6 +311,9 @@ class Members:
                 m.com_threshold = r.threshold
             m.generation = -1
         return result
+
+
+_KEPT_AS = {TYPE_TAG: HeldTag, TYPE_CAPABILITY: HeldCapability, TYPE_COO: HeldOwnership}
 
 
 def _verified(c, identity_of):

@@ -39,7 +39,6 @@ _BRIDGED_MS = const(600000)
 _ASK_MS = const(1000)
 _ERROR_SPACING_MS = const(100)  # our choice: one ERROR per member and burst
 _CREDENTIAL_ROOM = const(1024)  # of a packet that credentials leave free
-_ACCEPT_ALL = b"\x01\x00"
 
 
 class Network(Groups):
@@ -195,7 +194,7 @@ class Network(Groups):
         self.generation += 1
         self.members.settle()
         self._pushes = None
-        self.accept_all = config.rules == _ACCEPT_ALL
+        self.accept_all = config.rules == rules.ACCEPT_ALL
         self.unsupported_rules = rules.check(config.rules)
         self.bridges = list(config.active_bridges)
         self.replicators = list(config.replicators)

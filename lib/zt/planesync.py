@@ -91,7 +91,7 @@ class Sync:
     def credentials_of(self, net, m):
         if net.accept_all:
             return b""
-        return pack_credentials(m._tags, m._capabilities, m._coos)
+        return pack_credentials(*m.usable())
 
     def own_credentials(self, net):
         if net.accept_all:

@@ -16,6 +16,7 @@ ACCEPT = const(3)
 SUPER_ACCEPT = const(4)
 
 MAX_RULES = const(1024)  # protocol, VL2 0.2
+ACCEPT_ALL = b"\x01\x00"  # a list of rules
 
 _ACTION_DROP = const(0)
 _ACTION_ACCEPT = const(1)

@@ -39,6 +39,7 @@ def per_peer():
     """Heap of one more peer with a direct path, and of its record as a member of a network, with
     its certificate."""
     from .com import COM
+    from .held import HeldCOM
     from .identity import Identity
     from .membership import Member
     from .path import Path
@@ -53,8 +54,8 @@ def per_peer():
     def member(i):
         address = b"peer" + bytes((i,))
         m = Member(address, bytes((2, 0, 0, 0, 0, i)))
-        com = COM.issue(bytes(8), Identity(address, bytes(64)), bytes((0,) * 7 + (i,)), 0)
-        m.com = COM.unpack(com.pack()[:-5] + b"signr" + bytes(96))[0]
+        holder = Identity(address, bytes(64))
+        m.com = HeldCOM(COM.issue(bytes(8), holder, bytes((0,) * 7 + (i,)), 0), holder)
         return {address: m}
 
     return _cost(peer, 8), _cost(member, 8)

@@ -11,6 +11,7 @@ from zt import crypto, mac, packet, rules
 from zt._compat import be32, be64
 from zt.const import VERB_EXT_FRAME, VERB_FRAME, VERB_MULTICAST_FRAME
 from zt.credential import COM, TYPE_CAPABILITY, TYPE_COO, TYPE_TAG, Capability, Ownership, Tag
+from zt.held import HeldCapability, HeldCOM, HeldOwnership, HeldTag
 from zt.identity import Identity
 from zt.netconf import NetworkConfig
 
@@ -111,12 +112,14 @@ class World:
         net, now = twin.net, twin.sim.now
         for who in PEERS:
             m = net.members.make(now, IDENTITY[who].address)
-            m.com = self.com.get(who)
+            com = self.com.get(who)
+            m.com = None if com is None else HeldCOM(com, IDENTITY[who])
             if self.expelled[who]:
                 m.expelled = m.com_threshold = be64(BASE + 100000)
-            m.stores = {}
-            for kind, things in zip((TYPE_TAG, TYPE_CAPABILITY, TYPE_COO), self.held[who]):
-                m.stores[kind] = {c.id: c for c in things}
+            m.held = {}
+            for i, kind in enumerate((TYPE_TAG, TYPE_CAPABILITY, TYPE_COO)):
+                for c in self.held[who][i]:
+                    m.keep(kind, c.id, (HeldTag, HeldCapability, HeldOwnership)[i](c))
             m.generation = -1
             m.last_like = now
             m.last_push = now

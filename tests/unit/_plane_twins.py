@@ -226,9 +226,9 @@ class Planed(Twin):
             if not m.barred and not net.cut and m.pushed == net.generation:
                 flags |= SENDABLE
             raw = credentials(
-                m._tags.items(),
-                [c.rules for c in m.capabilities()],
-                [t for c in m._coos for t in c.things],
+                m.usable()[0].items(),
+                [c.rules for c in m.usable()[1]],
+                [t for c in m.usable()[2] for t in c.things],
             )
             assert p.member(self.index, address, flags, raw) == 0
             self.members[address] = flags
