@@ -40,3 +40,5 @@ try:
     print("boot: node", nic.config("address"), "on", nic.config("networks"))
 except OSError as e:
     print("boot:", e)
+if nic.settings.get("ota.trial"):  # firmware that came over the network: does it stay?
+    print("boot: firmware", zt.ota.check(nic))

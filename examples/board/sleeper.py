@@ -6,6 +6,7 @@
 #     mpremote cp examples/board/sleeper.py :main.py
 
 import socket
+import sys
 import time
 
 import machine
@@ -42,5 +43,6 @@ try:
             time.sleep_ms(500)  # for ARP and the datagram behind it
             s.close()
         rtc.memory(nic.suspend())
-finally:
-    machine.deepsleep(SLEEP_MS)
+except Exception as e:  # not Ctrl-C, which gives the prompt
+    sys.print_exception(e)
+machine.deepsleep(SLEEP_MS)

@@ -109,10 +109,12 @@ def _read_back(slot, size, buf):
 
 
 def check(nic, within_ms=_TRIAL_MS):
-    """Call after each start, with an active zt.NIC. Does the firmware that runs stand on trial?
+    """Call after each start, when the zt.NIC was made active or could not be. Does the firmware
+    that runs stand on trial?
 
     "trial": it has `within_ms` to come online, else the machine is reset and the boot loader goes
-    back to the firmware before. "rolled back": that has happened. None: neither.
+    back to the firmware before; at once where the node is not active. "rolled back": that has
+    happened. None: neither.
     """
     label = nic.settings.text(TRIAL)
     if label is None:
@@ -123,6 +125,8 @@ def check(nic, within_ms=_TRIAL_MS):
         nic.settings.set(TRIAL, None)
         log.error("ota", "the firmware in %s did not come online; this is the one before" % label)
         return "rolled back"
+    if not nic.active():
+        _back(label)
     began = ticks_ms()
 
     def judge(now, online):
@@ -132,11 +136,15 @@ def check(nic, within_ms=_TRIAL_MS):
             log.warn("ota", "the firmware in %s is online and stays" % label)
             return None
         if elapsed(now, began, within_ms):
-            import machine
-
-            log.error("ota", "the firmware in %s does not come online; back" % label)
-            machine.reset()
+            _back(label)
         return judge
 
     nic.on_trial(judge)
     return "trial"
+
+
+def _back(label):
+    import machine
+
+    log.error("ota", "the firmware in %s does not come online; back" % label)
+    machine.reset()

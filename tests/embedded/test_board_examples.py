@@ -57,6 +57,10 @@ def test_boot_goes_on_without_wifi_and_names_what_is_missing():
     assert "provision.py" in said[0] and "tools/provision.py" in said[1]
 
 
+def test_boot_says_that_firmware_on_trial_went_back():
+    assert run("boot", "went-back")[1][-1] == "boot: firmware rolled back"
+
+
 def test_the_sensor_posts_while_the_network_is_there():
     did, said = run("sensor")
     posts = [m for m in did["mqtt"] if m[0] == "publish"]
@@ -90,3 +94,10 @@ def test_the_sleeper_carries_its_state():
     assert did["machine"] == [["deepsleep", 300000]]
     did, _ = run("sleeper", "no-wifi")
     assert did["events"] == [["NIC", ""]] and did["machine"] == [["deepsleep", 300000]]
+
+
+def test_a_sleeper_that_breaks_sleeps_and_one_that_is_stopped_does_not():
+    did, _ = run("sleeper", "broken")
+    assert did["ended"] == "Asleep" and did["machine"] == [["deepsleep", 300000]]
+    did, _ = run("sleeper", "interrupted")
+    assert did["ended"] == "KeyboardInterrupt" and did["machine"] == [], "it could not be changed"

@@ -31,6 +31,10 @@ class NIC:
     def __init__(self, owner):
         self.settings = owner
         self.judge = None
+        self.up = True
+
+    def active(self):
+        return self.up
 
     def on_trial(self, judge):
         self.judge = judge
@@ -191,5 +195,23 @@ def test_a_crash_before_it_is_online_goes_back_too():
         esp32.restart()  # a watchdog, an exception
         assert esp32.state["running"] == "ota_0"
         assert ota.check(NIC(owner)) == "rolled back"
+
+    board(check)
+
+
+def test_firmware_whose_node_does_not_start_goes_back_at_once():
+    def check(owner):
+        ota.install(io.BytesIO(signed()), owner, BOARD)
+        esp32.restart()
+        nic = NIC(owner)
+        nic.up = False  # active(True) raised, and nobody would ever call the judge
+        try:
+            ota.check(nic)
+        except Resets:
+            esp32.restart()
+        assert nic.judge is None and esp32.state["running"] == "ota_0"
+        nic = NIC(owner)
+        nic.up = False
+        assert ota.check(nic) == "rolled back" and ota.check(nic) is None
 
     board(check)

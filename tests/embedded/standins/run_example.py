@@ -38,6 +38,8 @@ class NIC:
         )
         if scenario == "bare":
             self.settings = settings.Memory()
+        if scenario == "went-back":
+            self.settings.set("ota.trial", "ota_1")  # and the stand-in runs ota_0
         self.carried = carried
         self.asked = 0
         self.up = False
@@ -133,6 +135,10 @@ class Datagrams(Sockets):
             pass
 
         def sendto(self, data, to):
+            if scenario == "interrupted":
+                raise KeyboardInterrupt
+            if scenario == "broken":
+                raise TypeError("broken")
             events.append(("sendto", data.decode(), to))
 
         def close(self):
@@ -171,7 +177,7 @@ with open(path) as f:
     source = f.read()
 try:
     exec(compile(source, path, "exec"), {"__name__": "__main__"})
-except (Enough, machine.Asleep) as e:
+except (Enough, KeyboardInterrupt, machine.Asleep) as e:
     ended = type(e).__name__
 said = {"events": events, "network": network.said, "mqtt": simple.said, "webrepl": _webrepl.said}
 said.update({"machine": machine.said, "memory": machine.memory[0].decode(), "ended": ended})
