@@ -20,19 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "zt_hal.h"
 #include "zt_netif_limits.h"
-
-// Errors are errno numbers as Linux has them, which lib/zt takes for granted.
-#define ZT_WIRE_ENOMEM 12
-#define ZT_WIRE_EBADF 9
-#define ZT_WIRE_EINVAL 22
-#define ZT_WIRE_EMFILE 24
-#define ZT_WIRE_ENOBUFS 105
-#define ZT_WIRE_EAFNOSUPPORT 97
-#define ZT_WIRE_EADDRINUSE 98
-#define ZT_WIRE_ENETUNREACH 101
-#define ZT_WIRE_EHOSTUNREACH 113
+#include "zt_wires.h"
 
 typedef struct {
     uint32_t rx_full;   // datagrams that found the queue to Python full
@@ -47,17 +36,6 @@ typedef struct {
 
 extern zt_hal_drops_t zt_hal_drops;
 
-// ip is 4 or 16 bytes, all zero for any; port 0 draws one. The wire's number, or a negative error.
-int zt_wire_open(const uint8_t *ip, size_t len, uint16_t port);
-int zt_wire_close(int wire);
-void zt_wire_close_all(void);
-int zt_wire_port(int wire);
-// A datagram of Python's; ttl 0 is the usual one. 0 or an error (positive).
-int zt_wire_send(int wire, const zt_addr_t *to, const uint8_t *p, size_t n, unsigned ttl);
-// Without a plane: the next datagram of a wire, its length or 0.
-int zt_wire_recv(int wire, uint8_t *buf, size_t size, zt_addr_t *from);
-// Something waits for zt_wire_recv, or behind an event for zt_port_drain.
-bool zt_wire_waiting(void); // any thread
 // Changes when a link or an address of the board's own changes.
 uint32_t zt_wire_serial(void); // any thread
 

@@ -9,12 +9,15 @@ set(ZT_ESP32 ${CMAKE_CURRENT_LIST_DIR})
 
 add_library(usermod_zt INTERFACE)
 target_sources(usermod_zt INTERFACE
-    ${ZT_FIRMWARE}/modules/ztboard/modzthal.c
-    ${ZT_FIRMWARE}/modules/ztboard/zt_pump.c
+    ${ZT_FIRMWARE}/modules/zthal/modzthal.c
+    ${ZT_FIRMWARE}/modules/zthal/zt_hal_board.c
+    ${ZT_FIRMWARE}/modules/zthal/zt_pump.c
     ${ZT_FIRMWARE}/modules/ztnet/zt_nic_py.c
     ${ZT_FIRMWARE}/modules/ztplane/modztplane.c
     ${ZT_FIRMWARE}/modules/ztplane/zt_plane_run.c
     ${ZT_FIRMWARE}/netif/zt_hal_lwip.c
+    ${ZT_FIRMWARE}/netif/zt_hal_lwip_rx.c
+    ${ZT_FIRMWARE}/netif/zt_hal_lwip_tx.c
     ${ZT_FIRMWARE}/netif/zt_nd6.c
     ${ZT_FIRMWARE}/netif/zt_netif.c
     ${ZT_FIRMWARE}/netif/zt_netif_addr.c
@@ -29,7 +32,7 @@ target_sources(usermod_zt INTERFACE
     ${ZT_ESP32}/zt_pump_esp32.c
 )
 target_include_directories(usermod_zt INTERFACE
-    ${ZT_FIRMWARE}/modules/ztboard
+    ${ZT_FIRMWARE}/modules/zthal
     ${ZT_FIRMWARE}/modules/ztnet
     ${ZT_FIRMWARE}/modules/ztplane
     ${ZT_FIRMWARE}/netif

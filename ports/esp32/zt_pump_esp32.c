@@ -20,12 +20,10 @@
 #include "esp_timer.h"
 #include "lwip/sockets.h"
 #include "zt_esp32.h"
-#include "zt_hal_lwip.h"
-#include "zt_netif.h"
+#include "zt_hal_py.h"
 #include "zt_nic_py.h"
-#include "zt_plane_port.h"
+#include "zt_port.h"
 #include "zt_pump.h"
-#include "zt_pump_py.h"
 
 #define BETWEEN_MS 1 // what the user's program has for itself when the node is always busy
 #define ANEW_MS 100  // after a turn that was cut short
@@ -87,16 +85,16 @@ void zt_esp32_wake(void) {
     mp_hal_wake_main_task();
 }
 
+void zt_port_wake(void) {
+    zt_esp32_wake();
+}
+
 static void on_alarm(void *arg) {
     (void)arg;
     zt_esp32_wake();
 }
 
 // ---- who waits ----
-
-static bool something(void) {
-    return zt_plane_pending() || zt_netif_pending() || zt_netif_pongs() || zt_wire_waiting();
-}
 
 // wait(ms): until a kick, something for Python where there is no pump to take it, or ms have passed;
 // negative is for ever. The node has its turns meanwhile.
@@ -105,7 +103,7 @@ static mp_obj_t wait_for(mp_obj_t ms_in) {
     uint32_t start = zt_port_ms();
     for (;;) {
         mp_handle_pending(true);
-        if (zt_pump_kicked() || (!zt_pump_set() && something())
+        if (zt_pump_kicked() || (!zt_pump_set() && zt_pump_waiting())
             || (ms >= 0 && zt_port_ms() - start >= (uint32_t)ms)) {
             return mp_const_none;
         }

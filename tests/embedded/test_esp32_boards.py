@@ -197,12 +197,12 @@ def test_no_file_of_the_node_is_forgotten():
     """What make builds of netif and modules, cmake does too, but lwIP's part: ESP-IDF's own."""
     idfs = {"zt_modlwip.c", "zt_netif_chksum.c", "zt_netif_mem.c", "zt_netif_timer.c"}
     ours = {os.path.basename(p) for p in node_sources()}
-    folders = [NETIF] + [os.path.join(MODULES, m) for m in ("ztboard", "ztnet", "ztplane")]
+    folders = [NETIF] + [os.path.join(MODULES, m) for m in ("zthal", "ztnet", "ztplane")]
     there = {n for f in folders for n in os.listdir(f) if n.endswith(".c")}
     assert there - ours == idfs
     assert {n for n in os.listdir(PORT) if n.endswith(".c")} <= ours
     modules = {n for n in os.listdir(MODULES) if os.path.isdir(os.path.join(MODULES, n))}
-    assert modules == {"ztboard", "ztcrypto", "ztmem", "ztnet", "ztplane"}
+    assert modules == {"zthal", "ztcrypto", "ztmem", "ztnet", "ztplane"}
 
 
 def said_by_check(*arguments, **environment):

@@ -57,7 +57,7 @@ POINTERS = {
     "raw_input": ["recv_raw", "pong"],
     "pbuf_free": ["owned_free", "slot_free"],
     "owned_free": [],  # nobody lends frames on a board
-    "deliver": ["nic_input"],
+    "deliver": ["zt_hal_nic_input"],
     "begin": ["wire_get"],
     "finish": ["wire_put"],
     "give_back": ["wire_put"],
@@ -92,8 +92,9 @@ def base(name):
 def entries():
     """The functions Python has called in lwIP's task."""
     found = []
-    for name in ("ztplane/zt_plane_run.c", "ztnet/zt_nic_py.c", "ztboard/modzthal.c"):
-        with open(os.path.join(MODULES, name)) as f:
+    hal = ("zthal/modzthal", "zthal/zt_hal_board")
+    for name in ("ztplane/zt_plane_run", "ztnet/zt_nic_py", *hal):
+        with open(os.path.join(MODULES, name + ".c")) as f:
             found += re.findall(r"^static int (\w+)\(void \*arg\)", f.read(), re.M)
     assert len(found) > 30
     return found
@@ -129,7 +130,7 @@ class Graph:
         if name == "ethernet_output":
             names = ["WIFI"] if outside else ["WIFI", "zt_netif_link_output"]
         elif name == "udp_input":
-            names = ["recv_udp", "dns_recv", "dhcp_recv"] + ([] if inside else ["received"])
+            names = ["recv_udp", "dns_recv", "dhcp_recv"] + ([] if inside else ["zt_hal_received"])
         else:
             assert name in POINTERS, "calls by a pointer nobody told of: " + caller
             names = POINTERS[name]
@@ -144,7 +145,7 @@ class Graph:
             for name in self._pointed(caller, inside, outside) if pointed else [callee]:
                 yield (
                     name,
-                    inside or base(name) == "nic_input",
+                    inside or base(name) == "zt_hal_nic_input",
                     outside or base(name) == "zt_plane_linkoutput",
                 )
 
@@ -227,7 +228,7 @@ def test_the_worst_way_fits_the_stack_of_lwips_task(graph):
         print("%5d  %s" % (left, " ".join(names)))
     print("rv32imc %d bytes, Xtensa at most %d, of %d" % (total, xtensa, STACK))
     names = {n for _, group in way for n in group}
-    assert names >= {"received", "zt_plane_rx", "zt_plane_tx", "zt_wire_send", "WIFI"}
+    assert names >= {"zt_hal_received", "zt_plane_rx", "zt_plane_tx", "zt_wire_send", "WIFI"}
     assert total <= BAR
     assert xtensa <= STACK - SPARE
 

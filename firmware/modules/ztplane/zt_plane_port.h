@@ -30,6 +30,8 @@ void zt_port_plane(void);
 bool zt_port_drain(void);
 // Was something left by the last one?
 bool zt_port_more(void);
+// Besides events, frames and echo replies: does something of the port's wait for Python's turn? Any thread.
+bool zt_port_waiting(void);
 // Send what is queued.
 void zt_port_flush(void);
 

@@ -18,10 +18,9 @@
 #include "zt_virtio.h"
 #include "zt_wait.h"
 #ifndef ZT_PLAIN
-#include "zt_hal_lwip.h"
+#include "zt_hal_py.h"
 #include "zt_plane_port.h"
 #include "zt_pump.h"
-#include "zt_pump_py.h"
 #endif
 
 // Of the 24 KB; the rest is for C below the last check.
@@ -84,6 +83,12 @@ uint32_t zt_port_stack_left(void) {
 void zt_port_kick(void) {
     // zt_board_poll looks after each turn of the card.
 }
+
+#ifndef ZT_PLAIN
+void zt_port_wake(void) {
+    // There is one thread: who kicks does not sleep.
+}
+#endif
 
 void *zt_port_alloc(size_t n) {
     return malloc(n);
@@ -375,7 +380,7 @@ static mp_obj_t wait(mp_obj_t ms_in) {
             left = gone >= (mp_uint_t)ms ? 0 : (int32_t)MIN((mp_uint_t)ms - gone, 0x3fffffff);
         }
         // Without a pump the caller is who processes what has come.
-        bool work = !zt_pump_set() && (zt_plane_pending() || zt_netif_pending() || zt_wire_waiting());
+        bool work = !zt_pump_set() && zt_pump_waiting();
         if (zt_pump_kicked() || left == 0 || work) {
             return mp_const_none;
         }

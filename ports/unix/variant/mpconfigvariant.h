@@ -11,7 +11,7 @@
 #undef MICROPY_ASYNC_KBD_INTR
 #define MICROPY_ASYNC_KBD_INTR (0)
 
-// The heap starts small and grows, so that an idle node stays small; its sizes are in zt_wait.c.
+// The heap starts small and grows, so that an idle node stays small; its sizes are in zt_process.c.
 #include <stdlib.h>
 #define MICROPY_GC_SPLIT_HEAP (1)
 #define MICROPY_GC_SPLIT_HEAP_AUTO (1)

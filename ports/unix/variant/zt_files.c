@@ -19,6 +19,7 @@
 #include "py/runtime.h"
 #include "zt_netif.h"
 #include "zt_port.h"
+#include "zt_hal_py.h"
 #include "zt_unix.h"
 
 static int write_all(int fd, const uint8_t *p, size_t n) {

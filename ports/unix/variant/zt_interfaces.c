@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "py/runtime.h"
+#include "zt_hal_py.h"
 #include "zt_unix.h"
 
 #define TRIES 4 // of a list that changes while it is read

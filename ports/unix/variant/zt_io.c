@@ -167,7 +167,6 @@ static size_t piece_size(struct msghdr *m, size_t n) {
 // what follows it: a member may be cut off by it.
 static bool process(void) {
     uint32_t now = zt_port_ms();
-    bool v6 = zt_wires[batch.wire].v6;
     while (batch.at < batch.count) {
         unsigned i = batch.at;
         struct msghdr *m = &batch.head[i].msg_hdr;
@@ -175,16 +174,7 @@ static bool process(void) {
         size_t n = (m->msg_flags & MSG_TRUNC) != 0 ? 0 : batch.head[i].msg_len;
         size_t size = piece_size(m, n);
         zt_addr_t from;
-        memset(&from, 0, sizeof(from));
-        if (v6) {
-            from.size = 16;
-            from.port = ntohs(batch.from[i].v6.sin6_port);
-            memcpy(from.ip, &batch.from[i].v6.sin6_addr, 16);
-        } else {
-            from.size = 4;
-            from.port = ntohs(batch.from[i].v4.sin_port);
-            memcpy(from.ip, &batch.from[i].v4.sin_addr, 4);
-        }
+        zt_wire_source(&from, &zt_wires[batch.wire], &batch.from[i]);
         while (batch.offset < n) {
             uint8_t *p = blocks[batch.block[i]] + batch.offset;
             int result;
@@ -212,7 +202,7 @@ bool zt_port_drain(void) {
     bool go = batch.count == 0 || process();
     if (go) {
         int found[ZT_WIRES + ZT_TAPS];
-        int n = zt_wait_ready(found, ZT_WIRES + ZT_TAPS);
+        int n = zt_watch_ready(found, ZT_WIRES + ZT_TAPS);
         for (int i = 0; i < n && go; i++) {
             if (found[i] >= ZT_WIRES) {
                 continue;
@@ -329,25 +319,10 @@ static struct {
 } sending;
 
 static void message(unsigned m, unsigned i, const uint8_t *p, size_t n, size_t size) {
-    const zt_wire_t *w = &zt_wires[queue[i].wire];
-    const zt_addr_t *to = &queue[i].to;
-    zt_sockaddr_t *a = &sending.to[m];
-    memset(a, 0, sizeof(*a));
     struct msghdr *h = &sending.head[m].msg_hdr;
     memset(h, 0, sizeof(*h));
-    if (w->v6) {
-        a->v6.sin6_family = AF_INET6;
-        a->v6.sin6_port = htons(to->port);
-        memcpy(&a->v6.sin6_addr, to->ip, 16);
-        a->v6.sin6_scope_id = IN6_IS_ADDR_LINKLOCAL(&a->v6.sin6_addr) ? w->scope : 0;
-        h->msg_namelen = sizeof(a->v6);
-    } else {
-        a->v4.sin_family = AF_INET;
-        a->v4.sin_port = htons(to->port);
-        memcpy(&a->v4.sin_addr, to->ip, 4);
-        h->msg_namelen = sizeof(a->v4);
-    }
-    h->msg_name = a;
+    h->msg_name = &sending.to[m];
+    h->msg_namelen = zt_wire_address(&sending.to[m], &zt_wires[queue[i].wire], &queue[i].to);
     sending.iov[m].iov_base = (void *)(uintptr_t)p;
     sending.iov[m].iov_len = n;
     h->msg_iov = &sending.iov[m];

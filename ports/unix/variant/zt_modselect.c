@@ -10,6 +10,7 @@
 
 #include "py/runtime.h"
 #include "py/mphal.h"
+#include "zt_hal_py.h"
 #include "zt_unix.h"
 
 #undef MICROPY_PY_SELECT

@@ -35,11 +35,11 @@ int zt_tap_give(int nic, int fd) {
     int err = 0;
     if (taps[nic].fd != 0) {
         // Already out of the set if Python no longer watches it.
-        zt_wait_renumber(taps[nic].fd, -1);
+        zt_watch_renumber(taps[nic].fd, -1);
         taps[nic].fd = 0;
     }
     if (fd > 0) {
-        err = zt_wait_renumber(fd, ZT_WIRES + nic);
+        err = zt_watch_renumber(fd, ZT_WIRES + nic);
         if (err == 0) {
             taps[nic].fd = fd;
             taps[nic].lost = false;

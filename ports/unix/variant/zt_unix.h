@@ -10,20 +10,40 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "py/obj.h"
+#include "zt_hal.h"
 #include "zt_wait.h"
+#include "zt_wires.h"
+
+// ---- zt_process.c ----
+// A signal that came during the pump is let in; call it after each.
+void zt_process_after_pump(void);
+// KeyboardInterrupt is about to be raised.
+bool zt_process_interrupted(void);
+// ppoll(2) that no such signal slips past; negative ms: no limit.
+int zt_process_sleep(struct pollfd *fds, unsigned n, int32_t ms);
+
+// ---- zt_watch.c ----
+#define ZT_WATCH_FEW 12 // slept on as they are; more by their epoll set
+
+// Before the first use; 0 or an errno.
+int zt_watch_init(void);
+// Watch a descriptor: readable ends a wait. It has a number as zt_watch_ready tells it, or -1. Remove it
+// before it is closed.
+int zt_watch_add(int fd, int number);
+void zt_watch_remove(int fd);
+// Give a watched descriptor another number.
+int zt_watch_renumber(int fd, int number);
+// The numbers of what can be read now: wires, and ZT_WIRES + n for TAP device n.
+int zt_watch_ready(int *found, int max);
+// Ends a sleep, or the next one.
+void zt_watch_kick(void);
+void zt_watch_read_kick(void);
+// Around a sleep: appends to its descriptors what is ours, at most ZT_WATCH_FEW, their count; then how many of them
+// are ready.
+unsigned zt_watch_begin(struct pollfd *fds);
+int zt_watch_end(const struct pollfd *fds, unsigned n);
 
 // ---- zt_wait.c ----
-void zt_wait_init(void);
-// Watch a descriptor: readable ends a wait. It has a number as zt_wait_ready tells it, or -1. Remove it
-// before it is closed.
-int zt_wait_add(int fd, int number);
-void zt_wait_remove(int fd);
-// The numbers of what can be read now: wires, and ZT_WIRES + n for TAP device n.
-int zt_wait_ready(int *found, int max);
-// Give a watched descriptor another number.
-int zt_wait_renumber(int fd, int number);
-void zt_wait_kick(void);
 // One turn of lwIP's timers and of the pump.
 void zt_wait_pump(void);
 // Also skips the turn if nothing is due, for waits of 0 ms in a busy loop.
@@ -33,13 +53,6 @@ void zt_wait_pump_if_due(void);
 int zt_wait_poll(struct pollfd *fds, unsigned n, int32_t ms);
 // True when the last sleep ended by a wire or a kick.
 bool zt_wait_woken(void);
-
-MP_DECLARE_CONST_FUN_OBJ_1(zt_set_pump_obj);
-MP_DECLARE_CONST_FUN_OBJ_1(zt_wait_obj);
-MP_DECLARE_CONST_FUN_OBJ_0(zt_kick_obj);
-MP_DECLARE_CONST_FUN_OBJ_1(zt_watch_obj);
-MP_DECLARE_CONST_FUN_OBJ_1(zt_unwatch_obj);
-MP_DECLARE_CONST_FUN_OBJ_0(zt_sigterm_obj);
 
 // ---- zt_wire.c ----
 #define ZT_WIRES 64
@@ -62,17 +75,14 @@ typedef union {
 
 extern zt_wire_t zt_wires[ZT_WIRES];
 
-void zt_wire_reset(void);
-MP_DECLARE_CONST_FUN_OBJ_2(zt_wire_open_obj);
-MP_DECLARE_CONST_FUN_OBJ_1(zt_wire_close_obj);
-MP_DECLARE_CONST_FUN_OBJ_1(zt_wire_port_obj);
-MP_DECLARE_CONST_FUN_OBJ_3(zt_wire_recv_obj);
-MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(zt_wire_send_obj);
+// *a is set to an address as this wire's socket takes it; its length, 0 when it is of the other family.
+socklen_t zt_wire_address(zt_sockaddr_t *a, const zt_wire_t *w, const zt_addr_t *to);
+// And back.
+void zt_wire_source(zt_addr_t *from, const zt_wire_t *w, const zt_sockaddr_t *a);
 
 // ---- zt_interfaces.c ----
 // The interface that has this link-local address, 0 for none.
 uint32_t zt_interfaces_scope(const uint8_t ip[16]);
-MP_DECLARE_CONST_FUN_OBJ_0(zt_interfaces_obj);
 
 // ---- zt_io.c ----
 // A wire was opened; a wire is about to be closed.
@@ -98,16 +108,5 @@ bool zt_tap_drain(int nic);
 // Something of a device is for Python: a frame of a network that is not in the plane, or its end.
 bool zt_tap_pending(void);
 void zt_tap_none_pending(void);
-
-// ---- zt_files.c ----
-MP_DECLARE_CONST_FUN_OBJ_3(zt_save_obj);
-MP_DECLARE_CONST_FUN_OBJ_1(zt_lock_obj);
-MP_DECLARE_CONST_FUN_OBJ_1(zt_unlock_obj);
-MP_DECLARE_CONST_FUN_OBJ_2(zt_mkdir_obj);
-MP_DECLARE_CONST_FUN_OBJ_2(zt_read_obj);
-MP_DECLARE_CONST_FUN_OBJ_1(zt_random_obj);
-
-// ---- zt_modselect.c ----
-MP_DECLARE_CONST_FUN_OBJ_0(zt_poller_obj);
 
 #endif

@@ -13,7 +13,7 @@
 #include "zt_esp32.h"
 #include "zt_plane_port.h"
 #include "zt_pump.h"
-#include "zt_pump_py.h"
+#include "zt_hal_py.h"
 
 #define CHECK(x) do { if (!(x)) { printf("FAILED line %d: %s\n", __LINE__, #x); exit(1); } } while (0)
 
@@ -99,10 +99,7 @@ static int ran, next_ms = -1;
 static bool due, set = true, kicked, raises;
 static char exception;
 
-bool zt_plane_pending(void) { return false; }
-bool zt_netif_pending(void) { return false; }
-bool zt_netif_pongs(void) { return false; }
-bool zt_wire_waiting(void) { return due; }
+bool zt_pump_waiting(void) { return due; }
 bool zt_pump_due(void) { return due; }
 bool zt_pump_set(void) { return set; }
 bool zt_pump_running(void) { return false; }

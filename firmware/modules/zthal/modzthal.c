@@ -1,19 +1,17 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// The module _zthal on boards: what zt.hal offers there, arguments in and out. The contract is in
-// docs/internals.md; what needs no C is in lib/zt/_hal_board.py. Each call that touches the stack goes
-// through zt_port_enter.
+// The module _zthal: what zt.hal offers, arguments in and out. The contract is in docs/internals.md. The
+// wires are here, the same for every port (zt_wires.h); the rest is the pump's, the interfaces' and the port's.
+// Each call that touches the stack goes through zt_port_enter.
 
 #include <string.h>
 
-#include "py/mperrno.h"
 #include "py/runtime.h"
-#include "zt_hal_lwip.h"
+#include "zt_hal_py.h"
 #include "zt_netif.h"
 #include "zt_nic_py.h"
-#include "zt_plane_port.h"
-#include "zt_pump.h"
-#include "zt_pump_py.h"
+#include "zt_port.h"
+#include "zt_wires.h"
 
 #define META 20
 
@@ -24,7 +22,6 @@ typedef struct {
     uint8_t *buf;
     unsigned ttl;
     zt_addr_t address;
-    zt_interface_t interface;
 } call_t;
 
 static int check(int result) {
@@ -88,7 +85,7 @@ static mp_obj_t wire_recv(mp_obj_t handle, mp_obj_t buf_in, mp_obj_t meta_in) {
         mp_raise_ValueError(MP_ERROR_TEXT("meta needs 20 bytes"));
     }
     call_t c = { .wire = (int)mp_obj_get_int(handle), .buf = buf.buf, .n = buf.len };
-    int n = zt_port_enter(enter_recv, &c);
+    int n = check(zt_port_enter(enter_recv, &c));
     if (n > 0) {
         uint8_t *out = meta.buf;
         memset(out, 0, META);
@@ -131,136 +128,9 @@ static mp_obj_t wire_send(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(wire_send_obj, 6, 6, wire_send);
 
-static int enter_interface(void *arg) {
-    call_t *c = arg;
-    return zt_wire_interface((unsigned)c->n, &c->interface);
-}
-
-static mp_obj_t interfaces(void) {
-    mp_obj_t out = mp_obj_new_list(0, NULL);
-    call_t c = { .n = 0 };
-    while (zt_port_enter(enter_interface, &c)) {
-        mp_obj_t tuple[] = {
-            mp_obj_new_str_from_cstr(c.interface.name),
-            mp_obj_new_bytes(c.interface.ip, c.interface.len),
-            MP_OBJ_NEW_SMALL_INT(c.interface.bits),
-        };
-        mp_obj_list_append(out, mp_obj_new_tuple(3, tuple));
-        c.n++;
-    }
-    return out;
-}
-static MP_DEFINE_CONST_FUN_OBJ_0(interfaces_obj, interfaces);
-
-static int enter_drops(void *arg) {
-    memcpy(arg, &zt_hal_drops, sizeof(zt_hal_drops));
-    return 0;
-}
-
-// wire_drops(): what was lost on the wires, by cause.
-static mp_obj_t wire_drops(void) {
-    static const char *const names[] = {
-        "rx_full", "rx_budget", "rx_memory", "rx_loop", "tx_slot", "tx_loop", "tx_route", "tx_stack",
-    };
-    uint32_t values[MP_ARRAY_SIZE(names)];
-    MP_STATIC_ASSERT(sizeof(zt_hal_drops) == sizeof(values));
-    zt_port_enter(enter_drops, values);
-    mp_obj_t dict = mp_obj_new_dict(0);
-    for (size_t i = 0; i < MP_ARRAY_SIZE(names); i++) {
-        mp_obj_dict_store(dict, mp_obj_new_str_from_cstr(names[i]), mp_obj_new_int_from_uint(values[i]));
-    }
-    return dict;
-}
-static MP_DEFINE_CONST_FUN_OBJ_0(wire_drops_obj, wire_drops);
-
-// interfaces_serial(): changes when interfaces() may have.
-static mp_obj_t interfaces_serial(void) {
-    return MP_OBJ_NEW_SMALL_INT(zt_wire_serial() & 0x3fffffff);
-}
-static MP_DEFINE_CONST_FUN_OBJ_0(interfaces_serial_obj, interfaces_serial);
-
-static int enter_stack_left(void *arg) {
-    (void)arg;
-    return (int)zt_port_stack_left();
-}
-
-// stack_left(): bytes never used so far of the task in which lwIP and the plane run; 0 where it is Python's.
-static mp_obj_t stack_left(void) {
-    return MP_OBJ_NEW_SMALL_INT(zt_port_enter(enter_stack_left, NULL));
-}
-static MP_DEFINE_CONST_FUN_OBJ_0(stack_left_obj, stack_left);
-
-static mp_obj_t random_bytes(mp_obj_t n_in) {
-    mp_int_t n = mp_obj_get_int(n_in);
-    if (n < 0) {
-        mp_raise_ValueError(MP_ERROR_TEXT("bad argument"));
-    }
-    vstr_t v;
-    vstr_init_len(&v, (size_t)n);
-    zt_port_random(v.buf, (size_t)n);
-    return mp_obj_new_bytes_from_vstr(&v);
-}
-static MP_DEFINE_CONST_FUN_OBJ_1(random_obj, random_bytes);
-
-// ---- resets ----
-
-static int enter_reset(void *arg) {
-    (void)arg;
-    zt_netif_init();
-    zt_wire_close_all();
-    zt_netif_reset();
-    return 0;
-}
-
-// What C kept of the interpreter's last run is let go, its Python objects are gone.
-static void let_go(void) {
-    zt_pump_reset();
-    zt_plane_end();
-    zt_port_enter(enter_reset, NULL);
-}
-
-// An object whose end is that of the interpreter's run: by its finaliser the wires fall silent and the
-// networks go down at the reset itself. While it lives the module is not initialized again: every import of
-// a built-in module calls its __init__.
-typedef struct {
-    mp_obj_base_t base;
-} guard_t;
-
-static bool guarded;
-
-static mp_obj_t guard_del(mp_obj_t self) {
-    (void)self;
-    guarded = false;
-    let_go();
-    return mp_const_none;
-}
-static MP_DEFINE_CONST_FUN_OBJ_1(guard_del_obj, guard_del);
-
-static const mp_rom_map_elem_t guard_table[] = {
-    { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&guard_del_obj) },
-};
-static MP_DEFINE_CONST_DICT(guard_dict, guard_table);
-
-static MP_DEFINE_CONST_OBJ_TYPE(guard_type, MP_QSTR_Guard, MP_TYPE_FLAG_NONE, locals_dict, &guard_dict);
-
-static mp_obj_t module_init(void) {
-    if (guarded) {
-        return mp_const_none;
-    }
-    zt_port_begin();
-    let_go();
-    guard_t *guard = mp_obj_malloc_with_finaliser(guard_t, &guard_type);
-    MP_STATE_VM(zt_hal_guard) = MP_OBJ_FROM_PTR(guard);
-    guarded = true;
-    return mp_const_none;
-}
-static MP_DEFINE_CONST_FUN_OBJ_0(module_init_obj, module_init);
-
-MP_REGISTER_ROOT_POINTER(mp_obj_t zt_hal_guard);
-
 static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__zthal) },
-    { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&module_init_obj) },
+    { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&zt_hal_init_obj) },
     { MP_ROM_QSTR(MP_QSTR_HAS_STACK), MP_ROM_TRUE },
     { MP_ROM_QSTR(MP_QSTR_HAS_PLANE), MP_ROM_TRUE },
     { MP_ROM_QSTR(MP_QSTR_wire_open), MP_ROM_PTR(&wire_open_obj) },
@@ -268,15 +138,28 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_wire_port), MP_ROM_PTR(&wire_port_obj) },
     { MP_ROM_QSTR(MP_QSTR_wire_recv), MP_ROM_PTR(&wire_recv_obj) },
     { MP_ROM_QSTR(MP_QSTR_wire_send), MP_ROM_PTR(&wire_send_obj) },
-    { MP_ROM_QSTR(MP_QSTR_wire_drops), MP_ROM_PTR(&wire_drops_obj) },
-    { MP_ROM_QSTR(MP_QSTR_interfaces), MP_ROM_PTR(&interfaces_obj) },
-    { MP_ROM_QSTR(MP_QSTR_interfaces_serial), MP_ROM_PTR(&interfaces_serial_obj) },
+    { MP_ROM_QSTR(MP_QSTR_interfaces), MP_ROM_PTR(&zt_interfaces_obj) },
     { MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&zt_wait_obj) },
     { MP_ROM_QSTR(MP_QSTR_kick), MP_ROM_PTR(&zt_kick_obj) },
     { MP_ROM_QSTR(MP_QSTR_set_pump), MP_ROM_PTR(&zt_set_pump_obj) },
-    { MP_ROM_QSTR(MP_QSTR_random), MP_ROM_PTR(&random_obj) },
-    { MP_ROM_QSTR(MP_QSTR_stack_left), MP_ROM_PTR(&stack_left_obj) },
+    { MP_ROM_QSTR(MP_QSTR_random), MP_ROM_PTR(&zt_random_obj) },
     ZT_NIC_PY_TABLE,
+    #if ZT_BOARD
+    { MP_ROM_QSTR(MP_QSTR_wire_drops), MP_ROM_PTR(&zt_wire_drops_obj) },
+    { MP_ROM_QSTR(MP_QSTR_interfaces_serial), MP_ROM_PTR(&zt_interfaces_serial_obj) },
+    { MP_ROM_QSTR(MP_QSTR_stack_left), MP_ROM_PTR(&zt_stack_left_obj) },
+    #else // files and the rest of the process, which lib/zt/_hal_board.py does for boards
+    { MP_ROM_QSTR(MP_QSTR_watch), MP_ROM_PTR(&zt_watch_obj) },
+    { MP_ROM_QSTR(MP_QSTR_unwatch), MP_ROM_PTR(&zt_unwatch_obj) },
+    { MP_ROM_QSTR(MP_QSTR_sigterm_as_interrupt), MP_ROM_PTR(&zt_sigterm_obj) },
+    { MP_ROM_QSTR(MP_QSTR_tidy), MP_ROM_PTR(&zt_tidy_obj) },
+    { MP_ROM_QSTR(MP_QSTR_save), MP_ROM_PTR(&zt_save_obj) },
+    { MP_ROM_QSTR(MP_QSTR_lock), MP_ROM_PTR(&zt_lock_obj) },
+    { MP_ROM_QSTR(MP_QSTR_unlock), MP_ROM_PTR(&zt_unlock_obj) },
+    { MP_ROM_QSTR(MP_QSTR_mkdir), MP_ROM_PTR(&zt_mkdir_obj) },
+    { MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&zt_read_obj) },
+    { MP_ROM_QSTR(MP_QSTR_Poller), MP_ROM_PTR(&zt_poller_obj) },
+    #endif
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);
 
