@@ -6,6 +6,9 @@
 // scheduling it again while it waits changes nothing.
 #define MICROPY_SCHEDULER_STATIC_NODES (1)
 
+// A name's hash has one byte: no dictionary is long enough for a second one to matter.
+#define MICROPY_QSTR_BYTES_IN_HASH (1)
+
 // Bluetooth is not in our sdkconfig; ESP-NOW keeps a copy of Wi-Fi frames nobody reads.
 #define MICROPY_PY_BLUETOOTH (0)
 #define MICROPY_PY_ESPNOW (0)
