@@ -15,6 +15,8 @@ AFLAGS += -misa-spec=2.2
 
 # Registers are saved by calls: 5 % less code.
 CFLAGS += -msave-restore
+# Texts and bytecode lie where they end up, not at words.
+CFLAGS += -malign-data=natural
 # A name's hash has one byte: no dictionary is long enough for a second one to matter.
 CFLAGS += -DMICROPY_QSTR_BYTES_IN_HASH=1
 CFLAGS += -DQEMU_SOC_VIRT -DMICROPY_HW_MCU_NAME='"$(RV32_ARCH)"'
