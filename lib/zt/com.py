@@ -117,7 +117,9 @@ class COM:
         return OK if signer.verify(self._q, self.signature) else BAD
 
     def ordinary(self, member):
-        """Does it say of the Identity `member` what issue() writes, whatever differences it allows?"""
+        """Does it say of the Identity `member` what issue() writes? The differences allowed may be
+        others.
+        """
         q = self._q
         usual = COM.issue(self.nwid, member, self.timestamp, 0)._q
         if len(q) != len(usual):

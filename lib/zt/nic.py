@@ -51,7 +51,7 @@ class NICs:
         self._by_n = {}
         self._groups_at = None
         self._dns = None
-        self._frame = None
+        self._longest = 0
         self._mtu = 0
         self._meta = bytearray(8)
         self._pings = {}
@@ -66,8 +66,7 @@ class NICs:
     def attach(self, limits):
         """Before the first network: the sizes of this node."""
         self._mtu = limits.nic_mtu
-        if self.stack:
-            self._frame = memoryview(bytearray(limits.packet_bytes))
+        self._longest = limits.packet_bytes
 
     def changed(self, nwid, what):
         """The node's `network` callback."""
@@ -256,9 +255,9 @@ class NICs:
         """A frame from the network for the stack; dropped where there is none."""
         card = self.by_nwid.get(nwid if isinstance(nwid, bytes) else bytes(nwid))
         n = len(data) + 14
-        if card is None or card.n is None or n > len(self._frame) or vlan:
+        if card is None or card.n is None or n > self._longest or vlan:
             return
-        buf = self._frame
+        buf = self._driver.node.room(n)  # in which nothing is waiting to be sent
         buf[0:6] = dst_mac
         buf[6:12] = src_mac
         buf[12] = ethertype >> 8

@@ -66,7 +66,7 @@ class Node(VL2Host):
         self.hello_gate = {}  # per source prefix: [time, checks]
         self.hello_all = [None, 0]
         self.echoes = []  # (packet ID, callback), oldest first
-        self.hello_buf = bytearray(256)
+        self.hello_buf = bytearray(160)  # the longest HELLO has 149 bytes
         self.hello_mv = memoryview(self.hello_buf)
         self._next_pass = None
         self._last_housekeeping = None
@@ -245,6 +245,7 @@ class Node(VL2Host):
 
     def _housekeeping(self, now):
         self.topology.housekeeping(now)
+        self.spare_tx()
         self.surface.expire(now)
         self.reassembly.expire(now, LIFETIME_MS)
         relay.expire(self, now)

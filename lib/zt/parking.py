@@ -98,7 +98,7 @@ class Parking(Router):
                 self.queued.add(item)
                 continue
             n = len(item.data)
-            self.tx_mv[:n] = item.data
+            self.room(n)[:n] = item.data
             self.expected.again(now, item.data[0:8])
             if not self._send_tx(now, to, n):
                 self.queued.add(item)

@@ -20,6 +20,7 @@ from .expect import Expected
 from .packet import FLAG_FRAGMENTED, IDX_FLAGS
 from .waiting import Waiting
 
+_TX = const(1472)  # any one datagram, and a frame that filled one
 _TRY_KNOWN_MS = const(30000)
 _TRY_DEAD_MS = const(5000)
 _EXPECTING = (
@@ -36,9 +37,42 @@ _EXPECTING = (
 class Router:
     def _init_router(self, limits):
         self.expected = Expected(limits.expected)
-        self.tx = bytearray(limits.packet_bytes)
-        self.tx_mv = memoryview(self.tx)
+        self._usual = min(_TX, limits.packet_bytes)
+        self._make_tx(self._usual)
         self.piece_mv = None  # made when the first packet is cut up
+
+    # --- the buffer packets are made in; most of them fit a datagram
+
+    def _make_tx(self, size):
+        self.tx = bytearray(size)
+        self.tx_mv = memoryview(self.tx)
+        self._tx_needed = False
+
+    def room(self, n):
+        """tx_mv with room for `n` bytes, up to the longest packet."""
+        if n > self._usual:
+            self._tx_needed = True
+            if n > len(self.tx):
+                self._make_tx(self.limits.packet_bytes)
+                self._tx_needed = True
+        return self.tx_mv
+
+    def spare_tx(self):
+        """Make do with little again when nothing long was sent since the last call."""
+        if len(self.tx) > self._usual and not self._tx_needed:
+            self._make_tx(self._usual)
+        self._tx_needed = False
+
+    def _compose(self, packet_id, dest, verb, parts):
+        try:
+            return packet.compose(self.tx_mv, packet_id, dest, self.address, verb, parts)
+        except ValueError:
+            if len(self.tx) >= self.limits.packet_bytes:
+                raise
+        room = self.room(self.limits.packet_bytes)
+        return packet.compose(room, packet_id, dest, self.address, verb, parts)
+
+    # --- out
 
     def wire_out(self, now, local_socket, remote, data, ttl):
         if self.callbacks.wire_send(local_socket, remote, data, ttl):
@@ -59,7 +93,7 @@ class Router:
         if dest == self.address:
             return None
         packet_id = self.random(8)
-        n = packet.compose(self.tx_mv, packet_id, dest, self.address, verb, parts)
+        n = self._compose(packet_id, dest, verb, parts)
         if verb in _EXPECTING:
             self.expected.add(now, packet_id, verb, dest)
         peer = self.topology.peers.get(dest) or self.topology.find(now, dest)
@@ -86,6 +120,7 @@ class Router:
             peer.unanswered_since = now
         if n > DEFAULT_MTU:
             self.tx[IDX_FLAGS] |= FLAG_FRAGMENTED
+            self._tx_needed = True
         crypto.seal(peer.key, self.tx, n, 1)
         self._transmit(now, path, n)
         # Last, because it uses tx.
@@ -147,7 +182,7 @@ class Router:
     def send_to(self, now, peer, local_socket, remote, verb, parts):
         """Seal a packet for peer and send it to a given physical address."""
         packet_id = self.random(8)
-        n = packet.compose(self.tx_mv, packet_id, peer.address, self.address, verb, parts)
+        n = self._compose(packet_id, peer.address, verb, parts)
         if verb in _EXPECTING:
             about = bytes(parts[0]) if verb == VERB_WHOIS else None
             self.expected.add(now, packet_id, verb, peer.address, about)

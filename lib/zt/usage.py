@@ -99,9 +99,6 @@ def memory():
         found["peers"] = len(node.topology.peers)
         found["networks"] = len(node.vl2.networks)
         found["plane"] = node.plane.size if node.plane is not None else 0
-        buffers = 2 * node.limits.packet_bytes
-        if nic.driver.nics.stack:
-            buffers += node.limits.packet_bytes
-        found["buffers"] = buffers
+        found["buffers"] = len(nic.driver.buf) + len(node.tx)
         found["flash"] = nic.store.stats(node.now)
     return found

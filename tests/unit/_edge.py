@@ -172,6 +172,9 @@ class FakeNode:
     def network_changed_below(self, now):
         self.changed_below += 1
 
+    def room(self, n):
+        return memoryview(bytearray(n))
+
     def process_wire_packet(self, now, local_socket, remote, packet):
         if self.fail:
             raise self.fail

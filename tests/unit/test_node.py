@@ -90,6 +90,33 @@ def test_long_packets_are_fragmented_and_put_together():
     assert _count(sim, "A", "R", packet.is_fragment) == 6
 
 
+def test_the_buffer_for_packets_is_long_only_while_long_ones_are_sent():
+    for profile in ("unix", "small"):
+        sim, r, a, b = _sim(profile=profile)
+        sim.run(20)
+        usual = len(a.tx)
+        assert 1432 <= usual <= 1500
+        data = bytes(2900)
+        a.send_user_message(sim.now, b.address, _TYPE, data)  # waits for an identity
+        sim.run(600)
+        a.send_user_message(sim.now, b.address, _TYPE, data)
+        assert len(a.tx) == a.limits.packet_bytes
+        sim.run(100)
+        assert _messages(b) == [data, data]
+        sim.run(62000)
+        assert len(a.tx) == usual
+        a.send_user_message(sim.now, b.address, _TYPE, b"short")
+        longest = bytes(min(a.limits.packet_bytes, 9928) - 28 - 8)  # of seven pieces
+        a.send_user_message(sim.now, b.address, _TYPE, longest)
+        try:
+            a.send_user_message(sim.now, b.address, _TYPE, bytes(a.limits.packet_bytes - 35))
+            assert False, "taken"
+        except ValueError:
+            pass
+        sim.run(100)
+        assert _messages(b)[2:] == [b"short", longest]
+
+
 def test_pieces_may_come_in_any_order_and_twice():
     sim, r, a, b = _sim()
     sim.run(20)
