@@ -69,15 +69,15 @@ def tap(net, now, src, dst, ethertype, frame):
     if dst[0] & 1:
         _tap_multicast(net, now, src, dst, ethertype, frame, mine)
         return
-    m = net.members.by_mac.get(dst)
-    if m is None or m.mac == net.mac:
-        if dst == net.mac:
-            net.host.deliver(net.nwid, src, dst, ethertype, frame)
-            return
-        if dst[0] != net.first_octet:
-            _tap_bridged(net, now, src, dst, ethertype, frame)
-            return
-        address = macs.to_address(dst, net.nwid)
+    if dst == net.mac:
+        net.host.deliver(net.nwid, src, dst, ethertype, frame)
+        return
+    if dst[0] != net.first_octet:
+        _tap_bridged(net, now, src, dst, ethertype, frame)
+        return
+    address = macs.to_address(dst, net.nwid)
+    m = net.members.table.get(address)
+    if m is None:
         if address[0] == 0xFF or address == b"\0\0\0\0\0":
             net.drops[BAD_DESTINATION] += 1
             return
@@ -92,7 +92,7 @@ def tap(net, now, src, dst, ethertype, frame):
         return
     if m.pushed != net.generation or elapsed(now, m.last_push, PUSH_MS):
         net.push(now, m)
-    if net.accept_all:
+    if net.short_cuts:
         net.members.ready[dst] = m
     net.tx_frames += 1
     net.tx_bytes += len(frame)
@@ -232,10 +232,9 @@ def frame(net, now, source, packet_id, p, reply):
     if n > 10:
         ethertype = p[8] << 8 | p[9]
         f = p[10:]
-        if net.accept_all:
+        if net.short_cuts:
             net.members.admitted[source] = m
-            _deliver(net, m.mac, net.mac, ethertype, f)
-        elif _judge_in(net, now, m, m.mac, net.mac, ethertype, f):
+        if _judge_in(net, now, m, m.mac, net.mac, ethertype, f):
             _deliver(net, m.mac, net.mac, ethertype, f)
     return TRUSTED
 

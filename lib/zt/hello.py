@@ -156,6 +156,7 @@ def receive(node, now, rx):
             return node.drop(drops.IDENTITY)
         peer = node.peer_learned(now, identity, VOUCHED_SELF)
     rx.peer = peer
+    rx.source = peer.address
     return finish(node, now, rx, peer)
 
 

@@ -116,6 +116,7 @@ class Inbound(Parking):
         if peer is None:
             self._park_unknown(now, rx)
             return
+        rx.source = peer.address  # who keeps it shares it
         if not crypto.open(peer.key, p, n):
             self.drop(drops.MAC)
             if self.topology.doubtful(peer):
@@ -144,6 +145,7 @@ class Inbound(Parking):
         if peer is None:
             self.drop(drops.UNKNOWN_SENDER)
             return
+        rx.source = peer.address
         self._clear(now, rx, peer)
 
     def _opened(self, now, rx):
@@ -256,8 +258,10 @@ class Inbound(Parking):
 
     def surface_learned(self, now, rx, mine, trusted):
         """Somebody tells how it sees us; one of surface.SAME, CHANGED and DOUBTFUL."""
+        path = self.topology.paths.get((rx.local_socket, rx.remote))
+        ip = (path or rx).remote[0]
         news = self.surface.learn(
-            now, rx.source, rx.local_socket, rx.remote[0], mine, trusted, self.allow_loopback
+            now, rx.source, rx.local_socket, ip, mine, trusted, self.allow_loopback
         )
         if news != surface.CHANGED:
             return news

@@ -166,7 +166,6 @@ class Members:
         self.nwid = nwid
         self.limits = limits
         self.table = {}  # address -> Member
-        self.by_mac = {}
         self.evicted = 0
         # Short cuts for frames of a network without rules, emptied whenever anything changes
         # and once a minute: members nothing stands in the way of, to send to and to hear from.
@@ -183,7 +182,6 @@ class Members:
             m = Member(address, macs.from_address(address, self.nwid))
             m.seen = now
             self.table[address] = m
-            self.by_mac[m.mac] = m
         return m
 
     def _evict(self, now):
@@ -215,8 +213,7 @@ class Members:
 
     def forget(self, address):
         self.settle(address)
-        m = self.table.pop(address)
-        del self.by_mac[m.mac]
+        del self.table[address]
 
     def sweep(self, now):
         """Keep old ticks from wrapping; call about once a minute."""

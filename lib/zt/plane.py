@@ -40,12 +40,14 @@ def wanted(hal):
 
 
 class _Entry:
-    """What is installed: `what` is a Peer or a Member."""
+    """A Peer that is installed: until when, its slots, the one that is sent by (`sends`: if the
+    plane may) and whose that is (`via`, the peer itself or its relay).
+    """
 
-    def __init__(self, what):
-        self.what = what
-        self.until = 0
-        self.used = False
+    used = False  # at the last look
+
+    def __init__(self, peer):
+        self.what = peer
 
 
 class Plane:
@@ -57,8 +59,8 @@ class Plane:
         self.driver = driver
         self.node = node
         self.networks = {}  # nwid -> index
-        self.members = {}  # (nwid, address) -> _Entry
-        self.peers = {}  # address -> _Entry, with slots, way, via
+        self.members = {}  # nwid -> {address: until when}
+        self.peers = {}  # address -> _Entry
         self.groups = {}  # key of multicast.py -> until when
         self._refused = {}  # nwid -> generation of a configuration the plane has no room for
         self._buf = driver.buf
@@ -103,14 +105,12 @@ class Plane:
         if not ttl or self._network(net) < 0 or not self._install_peer(now, m.address):
             return False
         flags = self.sync.flags(now, net, m)
-        e = self.members.get((net.nwid, m.address)) or _Entry(m)
         index = self.networks[net.nwid]
+        installed = self.members[net.nwid]
         if self.c.member_set(index, m.address, flags, ttl, self.sync.credentials_of(net, m)):
-            e.what = m
-            e.until = ticks_add(now, ttl)
-            self.members[(net.nwid, m.address)] = e
+            installed[m.address] = ticks_add(now, ttl)
             return True
-        self.members.pop((net.nwid, m.address), None)
+        installed.pop(m.address, None)
         return False
 
     def _network(self, net):
@@ -135,6 +135,7 @@ class Plane:
                 self._refused[net.nwid] = net.generation
                 return -1
             self.networks[net.nwid] = index
+            self.members[net.nwid] = {}
             self.sync.begin(net.nwid)
         return index
 
@@ -161,7 +162,7 @@ class Plane:
         if not ttl:
             return False
         e = self.peers.get(address)
-        slots = sorted_slots(peer, now)
+        slots = tuple(sorted_slots(peer, now))
         sends = _sends(now, peer, via, slot)
         way = planesync.pack_way(slot.path if sends else None, [s.path for s in slots])
         if not self.c.peer_set(address, peer.key, way, ttl):
@@ -175,8 +176,7 @@ class Plane:
         e.slot = slot
         e.sends = sends
         e.via = via
-        e.relayed = via is not peer
-        self.peers[address] = e
+        self.peers[peer.address] = e
         peer.plane = via.plane = self
         return True
 
@@ -195,8 +195,7 @@ class Plane:
         index = self.networks.pop(net.nwid, None)
         if index is not None:
             self.c.network_del(index)
-            for key in [k for k in self.members if k[0] == net.nwid]:
-                del self.members[key]
+            del self.members[net.nwid]
             for key in [k for k in self.groups if k[:8] == net.nwid]:
                 del self.groups[key]
 
@@ -206,12 +205,11 @@ class Plane:
         if index is None:
             return
         if address is not None:
-            if self.members.pop((net.nwid, address), None) is not None:
+            if self.members[net.nwid].pop(address, None) is not None:
                 self.c.member_del(index, address)
             return
         self.c.flush(_FLUSH_MEMBERS, index)
-        for key in [k for k in self.members if k[0] == net.nwid]:
-            del self.members[key]
+        self.members[net.nwid] = {}
 
     def path_changed(self, peer):
         """The ways to a peer, or that it is known at all; of a root also those it relays for."""
@@ -252,10 +250,10 @@ class Plane:
             e = self.peers[address]
             if ticks_diff(e.until, now) <= _RENEW_MS or (e.sends and e.slot.quiet(now)):
                 self._renew_peer(now, address, e)
-        for key in list(self.members):
-            e = self.members[key]
-            if ticks_diff(e.until, now) <= _RENEW_MS:
-                self._renew_member(now, key, e)
+        for nwid, installed in self.members.items():
+            for address in list(installed):
+                if ticks_diff(installed[address], now) <= _RENEW_MS:
+                    self._renew_member(now, self.node.vl2.networks[nwid], address)
         for key in list(self.groups):
             self._renew_group(now, key)
         for nwid in self.networks:
@@ -267,7 +265,7 @@ class Plane:
 
     def _renew_peer(self, now, address, e):
         peer = e.what
-        if e.relayed:
+        if e.via is not peer:
             if ticks_diff(now, e.until) >= 0:
                 del self.peers[address]
             return
@@ -285,19 +283,19 @@ class Plane:
         else:
             del self.peers[address]
 
-    def _renew_member(self, now, key, e):
-        m = e.what
-        net = self.node.vl2.networks[key[0]]
-        index = self.networks[key[0]]
+    def _renew_member(self, now, net, address):
+        m = net.members.table[address]
+        installed = self.members[net.nwid]
+        index = self.networks[net.nwid]
         ttl = self._fit_member(now, net, m)
         rx, tx = self.sync.member(now, index, m)
         if not ttl:
-            self.member_changed(net, m.address)
-        elif min(rx, tx) > _ACTIVE_MS or not self.c.member_renew(index, m.address, ttl):
-            if ticks_diff(now, e.until) >= 0:
-                self.member_changed(net, m.address)
+            self.member_changed(net, address)
+        elif min(rx, tx) > _ACTIVE_MS or not self.c.member_renew(index, address, ttl):
+            if ticks_diff(now, installed[address]) >= 0:
+                self.member_changed(net, address)
         else:
-            e.until = ticks_add(now, ttl)
+            installed[address] = ticks_add(now, ttl)
 
     def _renew_group(self, now, key):
         """Renewed while it is used and a frame in Python would only do the same: once Python would

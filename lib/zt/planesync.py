@@ -30,10 +30,12 @@ _NEVER = const(0xFFFFFFFF)
 _RECENT_MS = const(2000)
 # 64 bits each. MicroPython makes an object of every "Q" it reads, of an "L" only where it must.
 _WIDE = "L" if struct.calcsize("L") == 8 else "Q"
+_WORD = 0xFFFFFFFFFFFFFFFF if _WIDE == "L" else 0xFFFFFFFF
 _MOVED = const(4)  # numbers of a peer's counters
 
 # The plane's causes of drops, in its order, as ours.
 _DROPS = (RULES_OUT, RULES_IN, BAD_SOURCE, BAD_DESTINATION, BROADCAST_OFF, MULTICAST_OFF)
+_COUNTS = const(10)  # numbers of a network
 
 
 def pack_place(path):
@@ -70,12 +72,9 @@ class Sync:
     def __init__(self, plane):
         self.plane = plane
         self.c = plane.c
-        self._peer = array(_WIDE, [0] * (7 + SOURCES))
-        self._member = array(_WIDE, [0] * 2)
-        self._net = array(_WIDE, [0] * (4 + len(_DROPS)))
-        self._folded = {}  # nwid -> what of _net is in the network's own counters
-        self._names = self.c.names()
-        self._counters = array(_WIDE, [0] * len(self._names))
+        # What the plane says of a peer (7 numbers and its sources), a member (2) or a network.
+        self._stats = array(_WIDE, [0] * max(7 + SOURCES, _COUNTS))
+        self._folded = {}  # nwid -> what of it is in the network's own counters
 
     # --- to the plane
 
@@ -120,7 +119,7 @@ class Sync:
 
     def peer(self, now, e):
         """Bring the times of one entry into its Peer; e.used says whether it is in use."""
-        s = self._peer
+        s = self._stats
         peer = e.what
         if not self.c.peer_stats(peer.address, s):
             e.used = False
@@ -141,8 +140,9 @@ class Sync:
         trusted = frame_age != _NEVER and newer(now, peer.last_trusted, frame_age)
         if trusted:
             peer.last_trusted = peer.last_nontrivial = ticks_add(now, -frame_age)
+        ages = [s[7 + i] for i in range(len(e.slots))]
         for i, slot in enumerate(e.slots):
-            age = s[7 + i]
+            age = ages[i]
             if age != _NEVER and newer(now, slot.lr, age):
                 slot.lr = ticks_add(now, -age)
                 slot.path.last_in = later(now, slot.path.last_in, age)
@@ -155,19 +155,21 @@ class Sync:
         """Its entry is new, or may be: what it counted so far is not of this peer."""
         if e.what.moved is None:
             e.what.moved = array(_WIDE, [0] * _MOVED)
-        counted = self.c.peer_stats(e.what.address, self._peer)
-        e.counted = [self._peer[i] if counted else 0 for i in range(_MOVED)]
+        counted = self.c.peer_stats(e.what.address, self._stats)
+        # Modulo the machine's word: it is looked at long before a word is full.
+        e.counted = array("L", [self._stats[i] & _WORD if counted else 0 for i in range(_MOVED)])
 
     def _count(self, peer, e):
-        s = self._peer
+        s = self._stats
         for i in range(_MOVED):
-            if s[i] != e.counted[i]:
-                peer.moved[i] += s[i] - e.counted[i]
-                e.counted[i] = s[i]
+            n = s[i] & _WORD
+            if n != e.counted[i]:
+                peer.moved[i] += (n - e.counted[i]) & _WORD
+                e.counted[i] = n
 
     def member(self, now, index, m):
         """(ms since a frame from, ms since a frame to a member), with its record brought up."""
-        s = self._member
+        s = self._stats
         if not self.c.member_stats(index, m.address, s):
             return _NEVER, _NEVER
         age = min(s[0], s[1])
@@ -176,12 +178,12 @@ class Sync:
         return s[0], s[1]
 
     def begin(self, nwid):
-        self._folded[nwid] = [0] * len(self._net)
+        self._folded[nwid] = array(_WIDE, [0] * _COUNTS)
 
     def fold(self, net):
         """Add what the plane counted to the network's own counters."""
         index = self.plane.networks.get(net.nwid)
-        s = self._net
+        s = self._stats
         if index is None or not self.c.network_stats(index, s):
             return
         old = self._folded[net.nwid]
@@ -191,13 +193,15 @@ class Sync:
         net.tx_bytes += s[3] - old[3]
         for i, cause in enumerate(_DROPS):
             net.drops[cause] += (s[4 + i] - old[4 + i]) & _NEVER
-        for i in range(len(s)):
+        for i in range(_COUNTS):
             old[i] = s[i]
 
     def counters(self):
         """The plane's counters by name, those that are not zero."""
-        self.c.counters(self._counters)
-        return {n: self._counters[i] for i, n in enumerate(self._names) if self._counters[i]}
+        names = self.c.names()
+        counters = array(_WIDE, [0] * len(names))
+        self.c.counters(counters)
+        return {n: counters[i] for i, n in enumerate(names) if counters[i]}
 
 
 def newer(now, then, age):

@@ -41,6 +41,9 @@ class Surface:
                     del self.entries[k]
         if key not in self.entries and len(self.entries) >= self.size:
             self._make_room(now)
+        for known in self.entries.values():
+            if known[0] == mine:
+                mine = known[0]  # most see us alike; it need not be there for each of them
         self.entries[key] = [mine, now, trusted or (e is not None and e[2])]
         return CHANGED if changed else SAME
 

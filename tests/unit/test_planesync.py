@@ -245,13 +245,19 @@ def test_a_due_push_of_credentials_ends_sendable_and_a_due_like_ends_admitted():
 
 
 def test_what_is_due_to_a_member_is_done_at_the_next_frame_and_not_in_a_minute():
-    # With a network that accepts all, Python has short cuts that would put it off.
+    # With a network that accepts all, Python has short cuts that would put it off, from before
+    # the plane knew the network.
     w = World().settled()
     m = w.net.members.table[w.b.address]
-    assert m.mac in w.net.members.ready and m.address in w.net.members.admitted
+    w.net.members.settle()
+    w.a_to_b()
+    w.b_to_a()
+    w.sim.run(50)
+    assert not w.net.members.ready and not w.net.members.admitted
+    w.net.members.ready[m.mac] = w.net.members.admitted[m.address] = m
     m.last_like = ticks_add(w.sim.now, -61000)
     m.last_push = ticks_add(w.sim.now, -501000)
-    w.p.members[(w.nwid, w.b.address)].until = ticks_add(w.sim.now, 1000)
+    w.p.members[w.nwid][w.b.address] = ticks_add(w.sim.now, 1000)
     w.p.tick(w.sim.now)
     assert w.member() is None
     w.b_to_a()
