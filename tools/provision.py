@@ -250,8 +250,10 @@ def decide_identity(args, facts, changes, talk, secrets):
     here = facts["address"]
     wanted = load_identity(args.identity, talk, secrets) if args.identity else None
     replace = wanted is not None or args.new_identity
-    if changes.get("identity.secret", b"") is None and here and not args.force:
-        raise Failure("the identity %s would be removed; say --force if you mean it" % here)
+    if changes.get("identity.secret", b"") is None and facts["secret"] and not args.force:
+        raise Failure(
+            "the identity %s would be removed; say --force if you mean it" % (here or "(damaged)")
+        )
     if wanted is not None and here == wanted.address.hex():
         return wanted
     if replace and facts["secret"] and not args.force:
@@ -344,7 +346,7 @@ def arguments(words):
     args, unknown = parser.parse_known_args(words)
     if unknown:
         # Not their values: somebody may have tried to give a password.
-        names = [w.split("=")[0] for w in unknown if w.startswith("-")]
+        names = [w.split("=")[0] if w[:2] == "--" else w[:2] for w in unknown if w[:1] == "-"]
         parser.error("no such option or argument%s" % "".join(": " + n for n in names[:1]))
     if args.identity and args.new_identity:
         parser.error("--identity and --new-identity exclude each other")

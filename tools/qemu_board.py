@@ -31,8 +31,8 @@ CUT = 77  # the exit status when `cut=` has stopped the machine
 
 
 def make_disk(path, size=DISK_BYTES):
-    """A blank flash: all bits set."""
-    with open(path, "wb") as f:
+    """A blank flash: all bits set. For its owner only: an identity will be in it."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
         f.write(b"\xff" * size)
 
 

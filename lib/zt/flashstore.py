@@ -137,7 +137,7 @@ class FlashStore:
 
     def _save_networks(self, networks):
         self.settings.set_networks(networks)
-        self._count(17 * len(networks))
+        self._count(len(self.settings.get("networks") or b""))
 
     # --- peers
 

@@ -79,8 +79,8 @@ class Node(VL2Host):
         if data is None:
             raise ValueError("identity.secret: missing")
         try:
-            identity = Identity.parse(bytes(data).decode())
-        except (ValueError, UnicodeError) as e:
+            identity = Identity.parse(bytes(data))
+        except ValueError as e:
             raise ValueError("identity.secret: %s" % e)
         if identity.private is None:
             raise ValueError("identity.secret: has no private key")

@@ -44,7 +44,8 @@ def _check(name):
 
 
 def _value(value):
-    value = value.encode() if isinstance(value, str) else bytes(value)
+    # Not a number: bytes() would make as many zeros of it.
+    value = value.encode() if isinstance(value, str) else bytes(memoryview(value))
     if len(value) > VALUE_MAX:
         raise ValueError("a setting has 10240 bytes at most")
     return value

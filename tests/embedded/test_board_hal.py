@@ -5,6 +5,7 @@
 # without a way out.
 # cpython-only: needs an emulator
 
+import os
 import time
 
 import pytest
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("a_board_is_possible")
 def machine(tmp_path_factory):
     disk = str(tmp_path_factory.mktemp("hal") / "disk")
     qemu_board.make_disk(disk)
+    assert os.stat(disk).st_mode & 0o77 == 0, "identities of boards are in such files"
     net = qemu_board.user_network()
     with qemu_board.Board(disk=disk, netdev=net, namespace=["unshare", "-Urn"]) as made:
         made.connect().enter_idle()
@@ -66,6 +68,9 @@ def test_flash_is_a_nor_flash(repl):
     assert repl.eval("f.ioctl(6, %d)" % blocks) < 0
     assert repl.eval("f.writeblocks(%d, b'x', 4090)" % blocks) < 0
     assert repl.eval("f.readblocks(%d, b, 4090)" % (blocks - 1)) < 0
+    for block in (-1, 1 << 20):  # which times 4096 is 0 in 32 bits
+        assert repl.eval("f.readblocks(%d, b, 0)" % block) < 0
+        assert repl.eval("f.writeblocks(%d, b'x', 0)" % block) < 0
 
 
 def test_asks_for_its_address(repl):

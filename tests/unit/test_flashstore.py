@@ -255,6 +255,18 @@ def test_what_is_carried_through_a_sleep_comes_before_what_is_stored():
     on_board(check)
 
 
+def test_the_bytes_of_the_settings_count_too():
+    def check(board):
+        s = board.store()
+        s.put("network", b"\n", A)
+        s.put("network.local", b"allowDNS=1\n", A)
+        first = len(hexs(A)) + 1
+        assert s.stats(board.now)["writes"] == 2
+        assert s.stats(board.now)["bytes"] == first + first + len(" allowDNS=1")
+
+    on_board(check)
+
+
 def test_the_bytes_of_a_day_are_counted():
     def check(board):
         s = board.store()

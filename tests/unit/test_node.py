@@ -8,6 +8,7 @@ from _vectors import load, unhex
 from zt import crypto, drops, packet
 from zt._compat import MICROPYTHON, ticks_add
 from zt.const import VERB_ECHO, VERB_HELLO, VERB_NOP, VERB_USER_MESSAGE
+from zt.store import MemoryStore
 
 _IDS = {i["name"]: i["secret_string"] for i in load("vl1.json")["identities"]}
 _IP_R = bytes((10, 9, 0, 1))
@@ -350,13 +351,16 @@ def test_every_truncation_and_flipped_bit_of_a_hello_is_dropped_and_counted():
 def test_an_identity_file_that_does_not_fit_is_refused_by_name():
     sim = Sim()
     text = _IDS["A"]
-    for bad in (text[:100], text.replace("21d704d5da", "21d704d5db"), text[:-2] + "00", ""):
+    wrong = (text[:100], text.replace("21d704d5da", "21d704d5db"), text[:-2] + "00", "")
+    for bad in [t.encode() for t in wrong] + [b"\xff" * 270]:
+        storage = MemoryStore()
+        storage.put("identity.secret", bad)
         try:
-            sim.add("A", bad, _IP_A)
+            sim.add("A", None, _IP_A, storage=storage)
         except ValueError as e:
-            assert str(e).startswith("identity.secret: ")
+            assert str(e).startswith("identity.secret: ") and str(e)[17:]
         else:
-            assert False, "accepted " + bad[:20]
+            assert False, "accepted %s" % bad[:20]
 
 
 def test_echo_to_a_node_that_a_root_does_not_know_is_not_sent_for_ever():

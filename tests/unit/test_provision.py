@@ -188,6 +188,8 @@ def test_an_identity_stays_unless_told(bench, board):
     board.settings.set("identity.secret", b"\xff damaged")
     _, err = bench.run("--port", board.port, "--new-identity", status=1)
     assert "damaged" in err and board.settings.get("identity.secret") == b"\xff damaged"
+    _, err = bench.run("--port", board.port, "--remove", "identity.secret", status=1)
+    assert "damaged" in err and board.settings.get("identity.secret") == b"\xff damaged"
 
 
 def test_networks_are_added_and_keep_their_local_settings(bench, board):
@@ -346,7 +348,10 @@ def test_a_password_comes_from_a_pipe_or_the_environment_not_the_command_line(be
     assert board.settings.text("wifi.psk") == PASSWORD
     bench.run(*words, "--wifi-open")
     assert board.settings.get("wifi.psk") is None
-    bench.run(*words, "--wifi-password", PASSWORD, status=2)
+    option = "--wifi-password"
+    for tried in ((option, PASSWORD), (option + "=" + PASSWORD,), ("-p" + PASSWORD,)):
+        _, err = bench.run(*words, *tried, status=2)
+        assert PASSWORD not in err
     assert board.settings.get("wifi.psk") is None
 
 

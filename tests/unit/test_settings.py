@@ -103,6 +103,23 @@ def test_values_of_every_length_outlive_a_start():
     each(check)
 
 
+def test_a_value_is_text_or_bytes():
+    def check(open):
+        s = open()
+        for value in (7, True, [1, 2]):
+            try:
+                s.set("hostname", value)
+            except TypeError:
+                assert s.get("hostname") is None
+            else:
+                raise AssertionError(value)
+        for value in ("home", b"home", bytearray(b"home"), memoryview(b"home")):
+            s.set("hostname", value)
+            assert s.get("hostname") == b"home"
+
+    each(check)
+
+
 def test_names_are_those_of_nvs_and_lead_nowhere_else():
     def check(open):
         s = open()

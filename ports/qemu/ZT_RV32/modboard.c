@@ -28,9 +28,11 @@ static mp_obj_t flash_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw,
     return MP_OBJ_FROM_PTR(&flash);
 }
 
+// A place no flash has where the block is none of this one's: the product must not come round to another.
 static uint32_t place(const mp_obj_t *args, size_t n_args) {
+    uint32_t block = (uint32_t)mp_obj_get_int(args[1]);
     uint32_t offset = n_args == 4 ? (uint32_t)mp_obj_get_int(args[3]) : 0;
-    return (uint32_t)mp_obj_get_int(args[1]) * ZT_FLASH_BLOCK + offset;
+    return block < zt_flash_blocks() && offset < ZT_FLASH_BLOCK ? block * ZT_FLASH_BLOCK + offset : UINT32_MAX;
 }
 
 // readblocks(block, buf[, offset])
