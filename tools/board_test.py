@@ -9,15 +9,10 @@
 import argparse
 import datetime
 import json
-import os
 import pathlib
-import queue
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -25,268 +20,10 @@ sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
 import board_programs as programs  # noqa: E402
 import rawrepl  # noqa: E402
-from zt import identity  # noqa: E402
+from board_handle import Board  # noqa: E402
+from board_lab import STEP_S, Failure, Peer, say  # noqa: E402
 
-ZT = str(TOP / "zt")
-_POOL = "10.147.99."
-_STEP_S = 90
 _PORT = 5001
-
-
-class Failure(Exception):
-    """Why a step failed, or why the test cannot begin."""
-
-
-def say(text):
-    print("board_test: " + text, file=sys.stderr, flush=True)
-
-
-# --- this computer
-
-
-class Process:
-    """A `zt` process that prints JSON lines."""
-
-    def __init__(self, words, log):
-        self.lines = queue.Queue()
-        self.process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                self.lines.put(json.loads(line))
-        self.lines.put(None)
-
-    def wait_for(self, name, timeout_s):
-        """The next line that has this member; its value."""
-        end = time.monotonic() + timeout_s
-        while True:
-            try:
-                line = self.lines.get(timeout=max(end - time.monotonic(), 0.01))
-            except queue.Empty:
-                raise Failure(
-                    "the node on this computer: no %s in %d s" % (name, timeout_s)
-                ) from None
-            if line is None:
-                raise Failure("the node on this computer ended")
-            if name in line:
-                return line[name]
-
-    def tell(self, *words):
-        self.process.stdin.write(json.dumps(words) + "\n")
-        self.process.stdin.flush()
-
-    def ask(self, name, *words, timeout_s=_STEP_S):
-        self.tell(name, *words)
-        value = self.wait_for(name + " done", timeout_s)
-        if "error" in value:
-            raise Failure("the node on this computer, %s: %s" % (name, value["error"]))
-        return value
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.stdin.close()
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self.process.wait()
-
-
-class Peer:
-    """Root, controller and a member of their network, on this computer. `prefix` are words that
-    run a command elsewhere (a network namespace)."""
-
-    def __init__(self, folder, ip, port, prefix):
-        self.folder = folder
-        self.ip = ip
-        self.port = port
-        self.prefix = prefix
-        self.processes = []
-        self.log = open(os.path.join(folder, "log"), "wb")
-
-    def path(self, *names):
-        return os.path.join(self.folder, *names)
-
-    def zt(self, *words):
-        done = subprocess.run(
-            self.prefix + [ZT, *words],
-            capture_output=True,
-            text=True,
-            timeout=_STEP_S,
-            check=False,
-        )
-        if done.returncode:
-            raise Failure("zt %s: %s" % (words[0], done.stderr.strip()))
-        return done.stdout.strip()
-
-    def _home(self, name):
-        home = self.path(name)
-        self.zt("id", "new", "--out", home)
-        with open(os.path.join(home, "local.conf"), "w") as f:
-            json.dump({"settings": {"bind": [self.ip]}}, f)
-        return home
-
-    def start(self):
-        """Bring all up; the network's id."""
-        if not (TOP / "build" / "microzt").exists():
-            raise Failure("the other end is the unix port; run: make build")
-        self.root = self._home("root")
-        member = self._home("member")
-        where = "%s@%s/%d" % (os.path.join(self.root, "identity.public"), self.ip, self.port)
-        planet = self.path("planet")
-        self.zt("planet", "new", "--root", where, "--keys", planet + ".keys", "--out", planet)
-        with open(planet, "rb") as f:
-            self.planet = f.read()
-        options = ["--planet", planet]
-        words = ["run", "--home", self.root, "--port", str(self.port), "--controller", "--json"]
-        self._spawn(words + options).wait_for("event", _STEP_S)
-        self.nwid = self.zt(
-            "network", "new", "--name", "board_test", "--pool",
-            "%s10-%s99" % (_POOL, _POOL), "--route", _POOL + "0/24", "--home", self.root,
-        )  # fmt: skip
-        with open(os.path.join(member, "identity.public")) as f:
-            self.authorize(f.read()[:10])
-        words = ["exec", "--home", member, "--port", str(self.port + 1), "--join", self.nwid]
-        self.node = self._spawn(words + options + [str(TOP / "tools" / "board_peer.py")])
-        end = time.monotonic() + _STEP_S
-        while True:
-            found = [a for a in self.node.ask("state")["addresses"] if "." in a]
-            if found:
-                self.address = found[0].split("/")[0]
-                return
-            if time.monotonic() > end:
-                raise Failure("the node on this computer does not get into its own network")
-            time.sleep(0.2)
-
-    def _spawn(self, words):
-        self.processes.append(Process(self.prefix + [ZT, *words], self.log))
-        return self.processes[-1]
-
-    def authorize(self, address):
-        self.zt("member", "authorize", self.nwid, address, "--home", self.root)
-
-    def close(self):
-        for p in reversed(self.processes):
-            p.close()
-        self.log.close()
-
-
-# --- the board
-
-
-class Monitor:
-    """QEMU's monitor on a unix socket: pulls the cable and the plug of an emulated board."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def _say(self, words):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(10)
-            s.connect(self.path)
-            self._prompt(s)
-            s.sendall(words.encode() + b"\n")
-            self._prompt(s)
-
-    def _prompt(self, s):
-        said = b""
-        while not said.endswith(b"(qemu) "):
-            data = s.recv(4096)
-            if not data:
-                raise Failure("QEMU's monitor went away")
-            said += data
-
-    def link(self, on):
-        self._say("set_link n0 %s" % ("on" if on else "off"))
-
-    def reset(self):
-        self._say("system_reset")
-
-
-class Board:
-    def __init__(self, args):
-        self.args = args
-        self.monitor = Monitor(args.qemu_monitor) if args.qemu_monitor else None
-        self.repl = None
-        self.kept = None
-
-    def connect(self):
-        self.repl = rawrepl.RawRepl(rawrepl.connect(self.args.port))
-
-    def run(self, program, timeout_s=_STEP_S):
-        return self.repl.run(program, timeout_s).strip()
-
-    def ask(self, program, timeout_s=_STEP_S):
-        """Run a program whose last line is a JSON value."""
-        said = self.run(program, timeout_s).splitlines()
-        try:
-            return json.loads(said[-1])
-        except (ValueError, IndexError):
-            raise Failure("the board answered %r" % said[-1:]) from None
-
-    def restart(self, by_hand=False):
-        """Cut its power, or what comes closest; ms until it answers."""
-        if by_hand:
-            self.repl.close()
-            input("board_test: pull the board's plug, put it in again and press Enter: ")
-            start = time.monotonic()
-            self._again()
-        else:
-            start = time.monotonic()
-            if self.monitor:
-                self.monitor.reset()
-            else:
-                self.repl.port.reset()
-        self.repl.seen = b""  # what it said before the cut
-        try:
-            self.repl.enter(60)
-        except OSError:  # the chip itself was the USB device, and is a new one now
-            self.repl.close()
-            self._again()
-            self.repl.enter(60)
-        return round((time.monotonic() - start) * 1000)
-
-    def _again(self):
-        end = time.monotonic() + 30
-        while True:
-            try:
-                self.connect()
-                return
-            except rawrepl.NoPort:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.3)
-
-    def prepare(self, peer):
-        """Give it the test's planet and network; its own ones are kept aside."""
-        self.kept = self.ask(programs.READ)
-        if not self.kept["address"]:
-            say("the board has no identity; it gets one")
-            made = identity.generate(os.urandom)
-            self.run(programs.IDENTITY % (made.text(True), made.text()))
-            self.kept["address"] = made.address.hex()
-        self.address = self.kept["address"]
-        self.run(programs.WRITE % ("planet", peer.planet.hex()))
-        self.run(programs.REMOVE % "networks")
-
-    def put_back(self):
-        for name in ("planet", "networks"):
-            if self.kept[name] is None:
-                self.run(programs.REMOVE % name)
-            else:
-                self.run(programs.WRITE % (name, self.kept[name]))
-
-    def close(self):
-        if self.repl is not None:
-            self.repl.close()
-
-
-# --- the steps
 
 
 class Test:
@@ -364,15 +101,15 @@ class Test:
         board.repl.start(programs.SINK % _PORT)
         board.repl.wait_for("listening\r\n", 30)
         node.tell("source", self.ip, _PORT, ms)
-        got = json.loads(board.repl.finish(_STEP_S + self.args.seconds).strip())
-        sent = node.wait_for("source done", _STEP_S)
+        got = json.loads(board.repl.finish(STEP_S + self.args.seconds).strip())
+        sent = node.wait_for("source done", STEP_S)
         if "error" in sent or got["bytes"] != sent["bytes"]:
             raise Failure("TCP to the board: %s sent, %s arrived" % (sent, got))
         self.row("TCP to the board", _mbits(got), "Mbit/s", "%d bytes" % got["bytes"])
         node.tell("sink", _PORT)
         node.wait_for("sink", 30)
-        sent = board.ask(programs.SOURCE % (self.peer.address, _PORT, ms), _STEP_S)
-        got = node.wait_for("sink done", _STEP_S)
+        sent = board.ask(programs.SOURCE % (self.peer.address, _PORT, ms), STEP_S)
+        got = node.wait_for("sink done", STEP_S)
         if "error" in got or got["bytes"] != sent["bytes"]:
             raise Failure("TCP from the board: %s sent, %s arrived" % (sent, got))
         self.row("TCP from the board", _mbits(got), "Mbit/s", "%d bytes" % got["bytes"])

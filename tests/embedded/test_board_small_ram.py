@@ -14,6 +14,7 @@ import board_test
 import pytest
 import rawrepl
 from test_board_tool import Bench
+from zt.identity import Identity
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = "import json\nprint(json.dumps(nic.status('peers')))"
@@ -71,7 +72,7 @@ def test_a_board_takes_no_identity_but_from_its_root(lab):
     assert (
         board.ask("import json\nprint(json.dumps(nic.status('node')['identityCheck']))") == "root"
     )
-    member = board_test.identity.Identity.parse(
+    member = Identity.parse(
         open(os.path.join(lab.peer.folder, "member", "identity.public")).read()
     )
     known = member.address.hex()
