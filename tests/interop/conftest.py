@@ -36,6 +36,15 @@ def reason():
     return None
 
 
+@pytest.fixture
+def pair(tmp_path):
+    """(world, first, second), see taps.members."""
+    import taps
+
+    with taps.members(tmp_path, "first", "second") as found:
+        yield found
+
+
 @pytest.fixture(scope="session", autouse=True)
 def possible():
     why = reason()

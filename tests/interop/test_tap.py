@@ -1,153 +1,44 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# `zt run --tap`: the host's own programs (ping, plain sockets) over TAP devices, between two of
-# our nodes and with a real libzt node, each on a host of its own.
+# `zt run --tap`: the host's own programs (ping, plain sockets) over TAP devices between two of our
+# nodes, what the controller changes, and the life of a device.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import client
-import pytest
-from client import Libzt, Run, patience, wait_for
+from client import Run, patience, wait_for
 from lab import Lab
+from taps import (
+    MIB,
+    PROGRAM,
+    admit,
+    api,
+    bypassed,
+    devices,
+    four,
+    ips,
+    log,
+    needs_tap,
+    network,
+    on_device,
+    ping,
+    plane,
+    reaches,
+    set_network,
+    start,
+    tcp,
+)
 from test_interop import World
 from zt import mac
 from zt.inet import ip_text
 from zt.tap import device_name
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-MIB = 1 << 20
-PROGRAM = [sys.executable, os.path.join(HERE, "host_program.py")]
-
-
-def why_not():
-    if os.geteuid() != 0:
-        return "TAP devices need root"
-    if not os.path.exists("/dev/net/tun"):
-        return "no /dev/net/tun"
-    if not shutil.which("ping"):
-        return "no 'ping' (Debian: iputils-ping)"
-    return None
-
-
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-
-
-def network(node, nwid):
-    return [n for n in node.zt("networks") if n["nwid"] == nwid][0]
-
-
-def ips(node, nwid):
-    return [a.split("/")[0] for a in network(node, nwid)["assignedAddresses"]]
-
-
-def devices(net, host):
-    done = net.run(host, ["ip", "-j", "addr"], capture_output=True, text=True, check=True)
-    return {d["ifname"]: d for d in json.loads(done.stdout) if d["ifname"].startswith("zt")}
-
-
-def on_device(net, host, nwid):
-    """The addresses the kernel has on the network's device."""
-    found = devices(net, host)[device_name(bytes.fromhex(nwid))]
-    return [a["local"] for a in found["addr_info"]]
-
-
-def ping(net, host, target, *options):
-    argv = ["ping", "-n", "-q", "-i", "0.2", "-c", "3", "-W", "2", *options, target]
-    return net.run(host, argv, capture_output=True, text=True)
-
-
-def reaches(net, host, target, *options):
-    """Some of the first pings may be lost while addresses are being learned."""
-
-    def answered():
-        done = ping(net, host, target, *options)
-        return " 0% packet loss" in done.stdout
-
-    wait_for("%s reaches %s %s" % (host, target, options), answered, 20)
-
-
-def tcp(net, server, ip, client_host, port, size=MIB):
-    """`size` checked bytes each way over one connection of plain sockets."""
-    listening = net.popen(
-        server, [*PROGRAM, "listen", ip, str(port), str(size)], stdout=subprocess.PIPE, text=True
-    )
-    assert listening.stdout.readline() == "listening\n"
-    connect = [*PROGRAM, "connect", ip, str(port), str(size)]
-    net.run(client_host, connect, check=True, timeout=patience(90))
-    assert listening.wait(patience(20)) == 0
-
-
-def admit(world, *nodes):
-    for node in nodes:
-        node.zt("join", world.nwid)
-        world.controller.zt("member", "authorize", world.nwid, node.address)
-    for node in nodes:
-        wait_for(
-            "%s has addresses" % node.host,
-            lambda node=node: network(node, world.nwid)["status"] == "OK",
-            30,
-        )
-
-
-def set_network(world, **fields):
-    words = ["%s=%s" % (key, json.dumps(fields[key])) for key in fields]
-    world.controller.zt("network", "set", world.nwid, *words)
-
-
-def api(node, path, body):
-    """POST to the node's HTTP API."""
-    with open(os.path.join(node.home, "authtoken.secret")) as f:
-        token = f.read().strip()
-    code = (
-        "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 9993);"
-        " c.request('POST', sys.argv[1], sys.argv[2], {'X-ZT1-Auth': sys.argv[3]});"
-        " r = c.getresponse(); sys.exit(r.status != 200)"
-    )
-    words = [sys.executable, "-c", code, path, json.dumps(body), token]
-    node.lab.run(node.host, words, check=True)
-
-
-def log(node):
-    with open(node.log) as f:
-        return f.read()
-
-
-def plane(node):
-    """The data plane's counters; of a node without it there are none."""
-    return node.zt("status")["counters"].get("plane")
-
-
-def bypassed(node, before, frames):
-    """Did at least so many frames go to and from the device without the interpreter? What it was
-    told of meanwhile (frames to be judged, packets of roots) are events."""
-    if os.environ.get("ZT_PLANE") == "python":
-        return plane(node) is None
-    now = plane(node)
-    moved = {k: now.get(k, 0) - before.get(k, 0) for k in ("tap_reads", "tap_writes", "events")}
-    print(node.host, moved)
-    both = min(moved["tap_reads"], moved["tap_writes"])
-    return both >= frames and moved["events"] < 20 + both // 50
-
-
-def start(world, host):
-    return Run(world.net, host, world.home(host), world.planet, "--tap")
-
-
-@pytest.fixture
-def pair(tmp_path):
-    """(world, first, second): both with --tap, members of the network, with all address modes."""
-    with Lab("root", "control", "first", "second") as net:
-        world = World(net, tmp_path, "ours")
-        set_network(world, v6AssignMode={"6plane": True, "rfc4193": True, "zt": False})
-        nodes = [start(world, host) for host in ("first", "second")]
-        admit(world, *nodes)
-        yield world, nodes[0], nodes[1]
+pytestmark = needs_tap
 
 
 def test_programs_of_two_hosts_talk(pair):
@@ -176,7 +67,7 @@ def test_programs_of_two_hosts_talk(pair):
     tcp(net, "second", mine[0], "first", 7000, 4 * MIB)
     for n, b in zip((first, second), before):
         assert bypassed(n, b, 400)
-    tcp(net, "first", [ip for ip in ips(first, nwid) if "." in ip][0], "second", 7001)
+    tcp(net, "first", four(first, nwid), "second", 7001)
     tcp(net, "second", sixes[0], "first", 7002)
 
 
@@ -186,7 +77,7 @@ def test_what_the_controller_changes_is_followed(pair):
     nwid = world.nwid
     name = device_name(bytes.fromhex(nwid))
     member = "/controller/network/%s/member/%s" % (nwid, second.address)
-    old = [ip for ip in ips(second, nwid) if "." in ip][0]
+    old = four(second, nwid)
     reaches(net, "first", old)
 
     # Another address; the route through a neighbour survives the change.
@@ -228,7 +119,7 @@ def test_what_the_controller_changes_is_followed(pair):
 
     world.controller.zt("member", "deauthorize", nwid, second.address)
     wait_for("refused", lambda: network(second, nwid)["status"] == "ACCESS_DENIED", 20)
-    one = [ip for ip in ips(first, nwid) if "." in ip][0]
+    one = four(first, nwid)
     ways = (("first", "10.99.0.222"), ("second", one))
 
     def lost(host, target):
@@ -257,7 +148,7 @@ def test_the_nodes_own_packets_never_go_round(tmp_path):
             )
         first, second = [start(world, host) for host in ("first", "second")]
         admit(world, first, second)
-        one, two = [[ip for ip in ips(n, world.nwid) if "." in ip][0] for n in (first, second)]
+        one, two = [four(n, world.nwid) for n in (first, second)]
         reaches(net, "first", two)
 
         # The controller claims everybody's address: each packet of the node would become another.
@@ -281,7 +172,7 @@ def test_devices_live_as_long_as_the_membership(pair):
     nwid = world.nwid
     name = device_name(bytes.fromhex(nwid))
     assert list(devices(net, "first")) == [name]
-    one, two = [[ip for ip in ips(n, nwid) if "." in ip][0] for n in (first, second)]
+    one, two = [four(n, nwid) for n in (first, second)]
 
     # Somebody deletes it: it comes again as it was.
     index = devices(net, "second")[name]["ifindex"]
@@ -326,7 +217,7 @@ def test_devices_live_as_long_as_the_membership(pair):
 def test_a_group_the_host_joins_is_heard(pair):
     world, first, second = pair
     net = world.net
-    one, two = [[ip for ip in ips(n, world.nwid) if "." in ip][0] for n in (first, second)]
+    one, two = [four(n, world.nwid) for n in (first, second)]
     hearing = net.popen(
         "first", [*PROGRAM, "join", "239.7.7.7", one, "7100"], stdout=subprocess.PIPE, text=True
     )
@@ -336,160 +227,6 @@ def test_a_group_the_host_joins_is_heard(pair):
     shouting.kill()
     groups = [g["mac"] for g in network(second, world.nwid)["multicastSubscriptions"]]
     assert "33:33:00:00:00:01" in groups and "01:00:5e:07:07:07" not in groups
-
-
-def test_with_a_real_node(tmp_path):
-    with Lab("root", "control", "first", "second") as net:
-        world = World(net, tmp_path, "ours")
-        ours = start(world, "first")
-        theirs = Libzt(net, "second", world.home("second"), world.planet)
-        theirs.start()
-        theirs.join(world.nwid)
-        world.controller.zt("member", "authorize", world.nwid, theirs.address)
-        admit(world, ours)
-        hers = theirs.wait_ready(world.nwid)
-        mine = [ip for ip in ips(ours, world.nwid) if "." in ip][0]
-        reaches(net, "first", hers)
-        reaches(net, "first", hers, "-s", "4000")
-        seeds = {"receive_seed": "up", "send_seed": "down", "receive": MIB, "send": MIB}
-        before = plane(ours)
-        theirs.call("tcp_listen", port=7000)
-        accepted = theirs.begin("tcp_accept", port=7000, **seeds)
-        net.run(
-            "first",
-            [*PROGRAM, "connect", hers, "7000", str(MIB)],
-            check=True,
-            timeout=patience(90),
-        )
-        assert accepted()["good"]
-        listening = net.popen("first", [*PROGRAM, "listen", mine, "7001", str(MIB)])
-        seeds = {"receive_seed": "down", "send_seed": "up", "receive": MIB, "send": MIB}
-        answer = theirs.call("tcp_connect", ip=mine, port=7001, **seeds)
-        assert answer["good"] and listening.wait(patience(20)) == 0
-        assert bypassed(ours, before, 400)
-
-
-def test_tagged_and_long_frames(pair):
-    world, first, second = pair
-    net = world.net
-    name = device_name(bytes.fromhex(world.nwid))
-    two = [ip for ip in ips(second, world.nwid) if "." in ip][0]
-    reaches(net, "first", two)
-    hearing = net.popen(
-        "second", [*PROGRAM, "tagged", name, "5"], stdout=subprocess.PIPE, text=True
-    )
-    assert hearing.stdout.readline() == "listening\n"
-    saying = net.popen("first", [*PROGRAM, "tag", name, network(second, world.nwid)["mac"], "5"])
-    assert hearing.wait(patience(40)) == 0
-    saying.kill()
-
-    def set_mtu(mtu):
-        for host in ("first", "second"):
-            net.run(host, ["ip", "link", "set", name, "mtu", mtu], check=True)
-
-    set_mtu("9500")
-    reaches(net, "first", two, "-s", "9400", "-M", "do")
-    tcp(net, "second", two, "first", 7000)
-    # No packet of the protocol is long enough for this one.
-    set_mtu("12000")
-    assert "100% packet loss" in ping(net, "first", two, "-s", "10200", "-M", "do").stdout
-    if plane(first) is not None:
-        assert plane(first)["frame_long"] >= 3
-    reaches(net, "first", two)
-
-
-def test_devices_change_under_load(pair):
-    world, first, second = pair
-    net = world.net
-    name = device_name(bytes.fromhex(world.nwid))
-    two = [ip for ip in ips(second, world.nwid) if "." in ip][0]
-    reaches(net, "first", two)
-    flood = net.popen("first", ["ping", "-n", "-q", "-f", "-s", "1200", two],
-                      stdout=subprocess.DEVNULL)  # fmt: skip
-    for _ in range(3):
-        net.run("second", ["ip", "link", "set", name, "down"], check=True)
-        time.sleep(0.3)
-        net.run("second", ["ip", "link", "set", name, "up"], check=True)
-        time.sleep(0.3)
-    if plane(second) is not None:
-        assert plane(second)["tap_refused"] > 0
-    for host, node in (("second", second), ("first", first)):
-        net.run(host, ["ip", "link", "del", name], check=True)
-        wait_for("a new device", lambda host=host: name in devices(net, host), 10)
-        reaches(net, "first", two)
-        assert network(node, world.nwid)["status"] == "OK"
-    flood.kill()
-    assert "error" not in log(first) + log(second)
-
-
-def test_a_way_that_refuses_udp_segment(pair):
-    world, first, second = pair
-    net = world.net
-    two = [ip for ip in ips(second, world.nwid) if "." in ip][0]
-    reaches(net, "first", two)
-    # A datagram is longer than this: the kernel cuts it up, but only one that comes alone.
-    for host in ("first", "second"):
-        net.run(host, ["ip", "link", "set", "eth0", "mtu", "1300"], check=True)
-    before = plane(first), plane(second)
-    tcp(net, "second", two, "first", 7000, 2 * MIB)
-    if before[0] is not None:
-        sent = plane(first)["tx_messages"] - before[0]["tx_messages"]
-        came = plane(second)["rx_datagrams"] - before[1]["rx_datagrams"]
-        assert came > 1500 and sent > came * 9 // 10, (sent, came)
-
-
-def test_more_networks_than_the_plane_has_room_for(tmp_path):
-    count = 18
-    with Lab("root", "control", "first", "second") as net:
-        world = World(net, tmp_path, "ours")
-        first, second = [start(world, host) for host in ("first", "second")]
-        nwids = []
-        for i in range(count):
-            made = world.controller.zt(
-                "network", "new", "--pool", "10.60.%d.1-10.60.%d.9" % (i, i),
-                "--route", "10.60.%d.0/24" % i,
-            )  # fmt: skip
-            nwids.append(made["id"])
-            for node in (first, second):
-                world.controller.zt("member", "authorize", made["id"], node.address)
-                node.zt("join", made["id"])
-
-        def addressed():
-            found = second.zt("networks")
-            return len(found) == count and all(n["assignedAddresses"] for n in found)
-
-        wait_for("addresses", addressed, 60)
-        targets = [[ip for ip in ips(second, nwid) if "." in ip][0] for nwid in nwids]
-        assert len(set(targets)) == count
-        for target in targets:
-            reaches(net, "first", target)
-        # Once more, now that the tables are full, and back and forth.
-        before = plane(first)
-        for target in targets:
-            assert " 0% packet loss" in ping(net, "first", target, "-c", "2").stdout
-        if before is not None:
-            assert plane(first)["tap_writes"] > before["tap_writes"] + count
-        first.zt("leave", nwids[0])
-        reaches(net, "first", targets[-1])
-
-
-def test_cpython_runs_it_too(tmp_path, monkeypatch):
-    program = tmp_path / "zt"
-    lib = os.path.join(client.TOP, "lib")
-    program.write_text('#!/bin/sh\nPYTHONPATH=%s exec %s -m zt "$@"\n' % (lib, sys.executable))
-    program.chmod(0o755)
-    with Lab("root", "control", "first", "second") as net:
-        world = World(net, tmp_path, "ours")
-        second = start(world, "second")
-        monkeypatch.setattr(client, "ZT", str(program))
-        first = start(world, "first")
-        admit(world, first, second)
-        one, two = [[ip for ip in ips(n, world.nwid) if "." in ip][0] for n in (first, second)]
-        reaches(net, "first", two, "-s", "4000")
-        tcp(net, "second", two, "first", 7000)
-        tcp(net, "first", one, "second", 7001)
-        first.stop()
-        assert not devices(net, "first")
 
 
 def test_without_the_capability_it_says_so_in_one_line(tmp_path):

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "zt_hal.h"
 #include "zt_wait.h"
@@ -61,7 +62,7 @@ typedef struct {
     bool used;
     int fd;
     bool v6;
-    bool no_gso;    // the kernel or the way refuses UDP_SEGMENT
+    bool no_gso;    // the kernel does not know UDP_SEGMENT, or is not to be asked for it
     uint32_t scope; // interface of a link-local wire
     uint8_t ip[16]; // bound to, all zero for any
     uint16_t port;
@@ -88,6 +89,18 @@ uint32_t zt_interfaces_scope(const uint8_t ip[16]);
 // A wire was opened; a wire is about to be closed.
 void zt_io_wire(int wire);
 void zt_io_forget(int wire);
+
+// ---- zt_io_out.c ----
+typedef union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+} zt_control_t;
+
+// Does the kernel know UDP_SEGMENT?
+bool zt_io_out_segments(int fd);
+// Of zt_hal_t: wire_get and wire_put.
+uint8_t *zt_io_out_get(void *ctx, int wire, size_t n);
+int zt_io_out_put(void *ctx, int wire, const zt_addr_t *to, uint8_t *slot, size_t n, size_t datagram);
 
 // ---- zt_tap_io.c ----
 #define ZT_TAPS 64
