@@ -84,11 +84,10 @@ EMBEDDED = (
     ("sign_instr", "signature"),
     ("verify_instr", "verification"),
     ("core_code_bytes", "code of the core, -Os"),
-    ("plane_8_peers_bytes", "plane: 8 peers, 1 network, 8 packet slots"),
+    ("plane_8_peers_bytes", "plane of a board: 8 peers, 2 networks"),
     ("plane_peer_bytes", "a peer"),
     ("plane_network_bytes", "a network"),
     ("plane_member_bytes", "a member"),
-    ("plane_slot_bytes", "a slot for a packet of 2,880 bytes in pieces"),
     ("plane_event_bytes", "a record for Python, beside its bytes"),
     ("plane_fixed_bytes", "the rest, with the buffer for LZ4"),
 )

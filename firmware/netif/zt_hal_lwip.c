@@ -82,9 +82,6 @@ int zt_wire_open(const uint8_t *ip, size_t len, uint16_t port) {
     if (n == ZT_WIRES_MAX) {
         return -ZT_WIRE_EMFILE;
     }
-    if (!zt_hal_slots_ready()) {
-        return -ZT_WIRE_ENOMEM;
-    }
     watch();
     zt_hal_wire_t *w = &wires[n];
     zt_netif_address(&w->ip, ip, len, NULL);

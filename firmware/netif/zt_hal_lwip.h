@@ -9,9 +9,10 @@
 // turn, so that what follows a revocation is judged after it - as long as there is room for them to wait.
 // A budget of decryptions in a stretch of time keeps a flood from taking the processor.
 //
-// Out: packets are sealed in slots that are pbufs with room for all headers in front. A slot is free when
-// lwIP has let go of it, which with an unanswered ARP is later than the return of wire_put. A packet goes
-// out at the interface that has the wire's address, and never into one of our own networks.
+// Out: packets are sealed in slots, pbufs of lwIP's memory with room for all headers in front, ZT_HAL_SLOTS
+// at a time. A slot is free when lwIP has let go of it, which with an unanswered ARP is later than the return
+// of wire_put. A packet goes out at the interface that has the wire's address, and never into one of our own
+// networks.
 
 #ifndef ZT_HAL_LWIP_H
 #define ZT_HAL_LWIP_H
@@ -28,7 +29,7 @@ typedef struct {
     uint32_t rx_budget; // more to decrypt than the budget allows
     uint32_t rx_memory; // no memory for a copy
     uint32_t rx_loop;   // came out of one of our own networks
-    uint32_t tx_slot;   // no free slot
+    uint32_t tx_slot;   // no free slot, or no memory for one
     uint32_t tx_loop;   // the way led into one of our own networks
     uint32_t tx_route;  // no interface for the destination
     uint32_t tx_stack;  // lwIP did not take it

@@ -1,7 +1,7 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// What the three parts of the HAL over lwIP show to each other: the wires' table (zt_hal_lwip.c), what comes in
-// (zt_hal_lwip_rx.c) and what goes out (zt_hal_lwip_tx.c).
+// What the parts of the HAL over lwIP show to each other: the wires' table (zt_hal_lwip.c) and what comes in
+// (zt_hal_lwip_rx.c). What goes out (zt_hal_lwip_tx.c) has nothing to show but zt_port_hal.
 
 #ifndef ZT_HAL_LWIP_PRIV_H
 #define ZT_HAL_LWIP_PRIV_H
@@ -29,9 +29,5 @@ void zt_hal_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_ad
 // What came in by a wire is void; of all: -1.
 void zt_hal_rx_forget(int wire);
 void zt_hal_nic_input(void *ctx, int nic, void *owner, uint8_t *frame, size_t n);
-
-// ---- zt_hal_lwip_tx.c ----
-// There are slots; false for no memory.
-bool zt_hal_slots_ready(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lwip/ip.h"
+#include "lwip/mem.h"
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
 #include "lwip/sys.h"
@@ -17,46 +18,44 @@
 
 #define HEAD LWIP_MEM_ALIGN_SIZE(PBUF_TRANSPORT)
 
-typedef struct slot {
+// Of lwIP's memory, as any datagram.
+typedef struct {
     struct pbuf_custom custom; // first: lwIP gives back its address
-    struct slot *next;         // of the free
-    uint8_t mem[LWIP_MEM_ALIGN_SIZE(HEAD + ZT_HAL_SLOT)];
+    uint8_t mem[];             // HEAD, then the datagram
 } slot_t;
 
-static slot_t *slots, *free_slots;
+#define SLOT_SIZE(n) (offsetof(slot_t, mem) + LWIP_MEM_ALIGN_SIZE(HEAD + (n)))
+
+static int slots; // at work
 static struct pbuf *big; // a packet longer than a slot, until it is cut into pieces
+
+static bool count_slot(int change) {
+    SYS_ARCH_DECL_PROTECT(old);
+    SYS_ARCH_PROTECT(old);
+    bool may = change < 0 || slots < ZT_HAL_SLOTS;
+    slots += may ? change : 0;
+    SYS_ARCH_UNPROTECT(old);
+    return may;
+}
 
 // In whichever thread a driver frees a packet it has sent.
 static void slot_free(struct pbuf *p) {
-    slot_t *s = (slot_t *)(void *)p;
-    SYS_ARCH_DECL_PROTECT(old);
-    SYS_ARCH_PROTECT(old);
-    s->next = free_slots;
-    free_slots = s;
-    SYS_ARCH_UNPROTECT(old);
+    mem_free(p);
+    count_slot(-1);
 }
 
-bool zt_hal_slots_ready(void) {
-    if (slots == NULL) {
-        slots = zt_port_alloc(ZT_HAL_SLOTS * sizeof(slot_t));
-        for (int i = 0; slots != NULL && i < ZT_HAL_SLOTS; i++) {
-            slots[i].custom.custom_free_function = slot_free;
-            slot_free(&slots[i].custom.pbuf);
-        }
-    }
-    return slots != NULL;
-}
-
-static slot_t *slot_get(void) {
-    SYS_ARCH_DECL_PROTECT(old);
-    SYS_ARCH_PROTECT(old);
-    slot_t *s = free_slots;
+static slot_t *slot_get(size_t n) {
+    bool may = count_slot(1);
+    slot_t *s = may ? mem_malloc((mem_size_t)SLOT_SIZE(n)) : NULL;
     if (s != NULL) {
-        free_slots = s->next;
+        s->custom.custom_free_function = slot_free;
+        return s;
     }
-    SYS_ARCH_UNPROTECT(old);
-    zt_hal_drops.tx_slot += s == NULL;
-    return s;
+    zt_hal_drops.tx_slot++;
+    if (may) {
+        count_slot(-1);
+    }
+    return NULL;
 }
 
 // ---- the way out ----
@@ -121,7 +120,8 @@ static int transmit(const zt_hal_wire_t *w, const zt_addr_t *to, struct pbuf *p,
 }
 
 static int send_slot(const zt_hal_wire_t *w, const zt_addr_t *to, slot_t *s, size_t n, unsigned ttl) {
-    struct pbuf *p = pbuf_alloced_custom(PBUF_TRANSPORT, (u16_t)n, PBUF_RAM, &s->custom, s->mem, sizeof(s->mem));
+    struct pbuf *p = pbuf_alloced_custom(PBUF_TRANSPORT, (u16_t)n, PBUF_RAM, &s->custom, s->mem,
+        (u16_t)LWIP_MEM_ALIGN_SIZE(HEAD + n));
     if (p == NULL) {
         slot_free(&s->custom.pbuf);
         return ZT_WIRE_EINVAL;
@@ -139,7 +139,7 @@ int zt_wire_send(int wire, const zt_addr_t *to, const uint8_t *data, size_t n, u
     if (n > ZT_HAL_SLOT) {
         return ZT_WIRE_EINVAL;
     }
-    slot_t *s = slot_get();
+    slot_t *s = slot_get(n);
     if (s == NULL) {
         return ZT_WIRE_ENOBUFS;
     }
@@ -155,7 +155,7 @@ static uint8_t *wire_get(void *ctx, int wire, size_t n) {
         return NULL;
     }
     if (n <= ZT_HAL_SLOT) {
-        slot_t *s = slot_get();
+        slot_t *s = slot_get(n);
         return s != NULL ? s->mem + HEAD : NULL;
     }
     if (big != NULL || n > ZT_HAL_SLOT_MAX) {

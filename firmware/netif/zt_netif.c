@@ -11,8 +11,10 @@
 #include "lwip/pbuf.h"
 #include "zt_atomic.h"
 #include "zt_netif_priv.h"
+#include "zt_port.h"
 
-zt_netif_t zt_netifs[ZT_NETIF_MAX];
+zt_netif_t *zt_netifs[ZT_NETIF_MAX];
+uint32_t zt_netif_bytes;
 uint32_t zt_netif_serial;
 uint32_t zt_netif_active;
 
@@ -68,7 +70,7 @@ void zt_netif_init(void) {
 }
 
 zt_netif_t *zt_netif_get(int n) {
-    return n >= 0 && n < ZT_NETIF_MAX && zt_netifs[n].used ? &zt_netifs[n] : NULL;
+    return n >= 0 && n < ZT_NETIF_MAX && zt_netifs[n] != NULL && zt_netifs[n]->used ? zt_netifs[n] : NULL;
 }
 
 static bool mtu_ok(uint16_t mtu) {
@@ -80,15 +82,24 @@ int zt_netif_add(const uint8_t mac[6], uint16_t mtu) {
         return ZT_NETIF_ERR_ARG;
     }
     int n = 0;
-    while (n < ZT_NETIF_MAX && zt_netifs[n].used) {
+    while (n < ZT_NETIF_MAX && zt_netif_get(n) != NULL) {
         n++;
     }
     if (n == ZT_NETIF_MAX) {
         return ZT_NETIF_ERR_FULL;
     }
-    zt_netif_t *z = &zt_netifs[n];
-    uint8_t generation = (uint8_t)(z->generation + 1);
+    zt_netif_t *z = zt_netifs[n];
+    uint8_t generation = z != NULL ? (uint8_t)(z->generation + 1) : 0;
+    if (z == NULL) {
+        z = zt_port_alloc(sizeof(*z));
+        if (z == NULL) {
+            return ZT_NETIF_ERR_MEM;
+        }
+        zt_netifs[n] = z;
+        zt_netif_bytes += sizeof(*z);
+    }
     memset(z, 0, sizeof(*z));
+    z->index = (uint8_t)n;
     z->generation = generation;
     memcpy(z->netif.hwaddr, mac, 6);
     if (netif_add(&z->netif, NULL, NULL, NULL, z, netif_start, netif_input) == NULL) {
@@ -145,11 +156,11 @@ int zt_netif_remove(int n) {
 
 void zt_netif_reset(void) {
     for (int n = 0; n < ZT_NETIF_MAX; n++) {
-        if (zt_netifs[n].used) {
+        if (zt_netif_get(n) != NULL) {
             zt_netif_remove(n);
         }
     }
-    zt_netif_ring_reset();
+    zt_netif_queue_reset();
 }
 
 int zt_netif_set_mtu(int n, uint16_t mtu) {

@@ -50,7 +50,10 @@ typedef struct zt_owner {
 } zt_owner_t;
 int zt_netif_input_owned(int n, uint8_t *frame, size_t len, zt_owner_t *owner);
 
-// Where frames go before the ring; false: not taken. NULL for none.
+// Memory taken for interfaces so far; it is kept for the next ones.
+extern uint32_t zt_netif_bytes;
+
+// Where frames go before the queue; false: not taken. NULL for none.
 extern bool (*zt_netif_output)(int n, const zt_seg_t *segments, size_t count);
 // The next frame an interface wants sent: its length, or 0; *n becomes the interface.
 int zt_netif_recv(uint8_t *buf, size_t size, int *n);

@@ -13,6 +13,8 @@
 
 #define FRAME_MIN 60
 
+#if ZT_NETIF_OWNED
+
 // Pbufs that point into somebody else's memory.
 typedef struct owned {
     struct pbuf_custom custom;
@@ -53,6 +55,17 @@ static struct pbuf *owned(uint8_t *frame, size_t len, zt_owner_t *owner) {
     o->custom.custom_free_function = owned_free;
     return pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF, &o->custom, frame, (u16_t)len);
 }
+
+#else
+
+static struct pbuf *owned(uint8_t *frame, size_t len, zt_owner_t *owner) {
+    (void)frame;
+    (void)len;
+    (void)owner;
+    return NULL;
+}
+
+#endif
 
 int zt_netif_input_owned(int n, uint8_t *frame, size_t len, zt_owner_t *owner) {
     zt_netif_t *z = zt_netif_get(n);

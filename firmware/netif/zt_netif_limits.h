@@ -10,8 +10,8 @@
 
 #define ZT_NETIF_MAX 4
 #define ZT_NETIF_ROUTES 8
-#define ZT_NETIF_RING 6144
-#define ZT_NETIF_OWNED 8
+#define ZT_NETIF_QUEUE 6144
+#define ZT_NETIF_OWNED 0
 #define ZT_NETIF_PINGS 4
 // What an interface sends at most, whatever the network's MTU: with it a full TCP segment is one datagram on
 // the wire, so it needs one packet to seal and no reassembly. Longer frames are still received.
@@ -23,7 +23,7 @@
 
 #define ZT_NETIF_MAX 16          // networks joined at a time
 #define ZT_NETIF_ROUTES 64       // managed routes of one network
-#define ZT_NETIF_RING (256 * 1024) // bytes of frames waiting for the node; touched only as far as used
+#define ZT_NETIF_QUEUE (256 * 1024) // bytes of frames waiting for the node, of the stack's memory
 #define ZT_NETIF_OWNED 256       // frames lwIP holds without a copy
 #define ZT_NETIF_PINGS 16        // echo replies waiting to be read
 #define ZT_NETIF_MTU_MAX 10000
@@ -34,7 +34,7 @@
 
 // Of zt_hal_lwip.c, which is a board's only.
 #define ZT_WIRES_MAX 8
-#define ZT_HAL_SLOTS 6
+#define ZT_HAL_SLOTS 6 // datagrams that lwIP has not sent yet
 #define ZT_HAL_SLOT 1480 // the longest datagram; the protocol's own are 1,432 at most
 #define ZT_HAL_QUEUE 8   // datagrams that wait behind an event
 #ifndef ZT_HAL_BUDGET

@@ -31,19 +31,21 @@ typedef struct {
 typedef struct {
     struct netif netif;
     bool used;
+    uint8_t index;
     uint8_t generation; // counts the networks that had this place
     zt_route_t routes[ZT_NETIF_ROUTES];
     uint8_t route_end; // none is in use from there on
 } zt_netif_t;
 
-extern zt_netif_t zt_netifs[ZT_NETIF_MAX];
+// NULL where there was never one so far; memory that one had is its successor's.
+extern zt_netif_t *zt_netifs[ZT_NETIF_MAX];
 extern uint32_t zt_netif_serial;
 extern uint32_t zt_netif_active;
 
 zt_netif_t *zt_netif_get(int n);
-// Where lwIP hands over a frame, and the frames that wait (zt_netif_ring.c).
+// Where lwIP hands over a frame, and the frames that wait (zt_netif_output.c).
 err_t zt_netif_link_output(struct netif *netif, struct pbuf *p);
-void zt_netif_ring_reset(void);
+void zt_netif_queue_reset(void);
 // Where lwIP hands over an IPv6 packet (zt_nd6.c).
 err_t zt_netif_output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dest);
 // len 4 or 16; netif gives a link-local address its zone, NULL none.
@@ -55,7 +57,7 @@ static inline bool zt_netif_ours(const struct netif *netif) {
 }
 
 static inline int zt_netif_index(const zt_netif_t *z) {
-    return (int)(z - zt_netifs);
+    return z->index;
 }
 
 #endif

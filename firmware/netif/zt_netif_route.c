@@ -83,8 +83,8 @@ int zt_netif_route(int n, const uint8_t *ip, size_t ip_len, unsigned bits, const
 static const zt_route_t *find_route(const uint8_t *ip, size_t len, const zt_netif_t *only, zt_netif_t **owner) {
     const zt_route_t *best = NULL;
     for (int n = 0; n < ZT_NETIF_MAX; n++) {
-        zt_netif_t *z = &zt_netifs[n];
-        if (!z->used || (only != NULL && z != only)) {
+        zt_netif_t *z = zt_netif_get(n);
+        if (z == NULL || (only != NULL && z != only)) {
             continue;
         }
         for (int i = 0; i < z->route_end; i++) {
@@ -125,8 +125,8 @@ struct netif *zt_netif_route4(const ip4_addr_t *src, const ip4_addr_t *dest) {
     zt_netif_t *found = NULL;
     int best = -1;
     for (int n = 0; n < ZT_NETIF_MAX; n++) {
-        zt_netif_t *z = &zt_netifs[n];
-        if (!z->used) {
+        zt_netif_t *z = zt_netif_get(n);
+        if (z == NULL) {
             continue;
         }
         if (ip4_addr_eq(dest, netif_ip4_addr(&z->netif))) {
@@ -161,8 +161,8 @@ struct netif *zt_netif_route6(const ip6_addr_t *src, const ip6_addr_t *dest) {
     zt_netif_t *found = NULL;
     int best = -1;
     for (int n = 0; n < ZT_NETIF_MAX; n++) {
-        zt_netif_t *z = &zt_netifs[n];
-        if (!z->used) {
+        zt_netif_t *z = zt_netif_get(n);
+        if (z == NULL) {
             continue;
         }
         if (netif_get_ip6_addr_match(&z->netif, dest) >= 0) {
@@ -195,8 +195,8 @@ int zt_netif_same_link6(const ip6_addr_t *target, const ip6_addr_t *mine) {
         return ip6_addr_islinklocal(target) && ip6_addr_islinklocal(mine);
     }
     for (int n = 0; n < ZT_NETIF_MAX; n++) {
-        const zt_netif_t *z = &zt_netifs[n];
-        if (z->used && (const uint8_t *)mine >= (const uint8_t *)&z->netif
+        const zt_netif_t *z = zt_netif_get(n);
+        if (z != NULL && (const uint8_t *)mine >= (const uint8_t *)&z->netif
             && (const uint8_t *)mine < (const uint8_t *)(&z->netif + 1)) {
             const zt_route_t *r = find_route((const uint8_t *)target->addr, 16, z, NULL);
             return r != NULL && r->via_len == 0;

@@ -24,11 +24,13 @@ _FLUSH_PEERS, _FLUSH_MEMBERS = const(1), const(4)
 _NONE = const(255)
 _BOTH = const(3)  # ADMITTED, SENDABLE
 
-# peers, networks, members, groups, members of a group, packets in pieces, longest packet, bytes of
-# events, bytes of rules and credentials. At each bound Python does the rest.
+# Peers, networks, members, groups, members of a group, packets in pieces, longest packet, bytes of
+# events, bytes of rules and credentials. At each bound Python does the rest. Of "small": packets
+# in pieces are Python's; 1448 bytes are the longest packet of a frame that the limit nic_mtu lets
+# out; 3/8 of the ring are the longest datagram with its head.
 _LIMITS = {
     "unix": (1024, 16, 1024, 64, 64, 16, 10024, 131072, 65536),
-    "small": (8, 1, 16, 2, 8, 2, 3072, 8192, 4096),
+    "small": (8, 2, 12, 2, 8, 0, 1448, 4096, 1536),
 }
 
 

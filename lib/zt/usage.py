@@ -88,7 +88,7 @@ def memory():
     if MICROPYTHON:
         import _ztmem
 
-        found["static"], found["static_packets"] = _ztmem.statics()
+        found["static"], found["static_packets"], found["interfaces"] = _ztmem.statics()
         found["peer"], found["member"] = per_peer()
         left = hal.stack_left() if hasattr(hal, "stack_left") else 0
         if left:  # never used so far by lwIP's task, where it has one

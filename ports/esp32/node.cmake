@@ -23,7 +23,7 @@ target_sources(usermod_zt INTERFACE
     ${ZT_FIRMWARE}/netif/zt_netif_addr.c
     ${ZT_FIRMWARE}/netif/zt_netif_input.c
     ${ZT_FIRMWARE}/netif/zt_netif_ping.c
-    ${ZT_FIRMWARE}/netif/zt_netif_ring.c
+    ${ZT_FIRMWARE}/netif/zt_netif_output.c
     ${ZT_FIRMWARE}/netif/zt_netif_route.c
     ${ZT_FIRMWARE}/netif/zt_netif_strong.c
     ${ZT_FIRMWARE}/netif/zt_netif_tcp.c

@@ -104,7 +104,7 @@ def test_sanitizers_find_nothing(tmp_path):
         pytest.skip("gcc has no libasan")
     library = build(str(tmp_path / "plane_asan.so"), cc, SANITIZE)
     here = os.path.dirname(os.path.abspath(__file__))
-    tests = ["", "_tx", "_reassembly", "_tables", "_twins"]
+    tests = ["", "_tx", "_reassembly", "_tables", "_board", "_twins"]
     environment = dict(
         os.environ,
         LD_PRELOAD=asan,

@@ -376,15 +376,6 @@ def test_an_age_is_zero_for_a_reader_whose_clock_is_a_little_behind(lib):
 # ---- memory
 
 
-def test_eight_peers_one_network_and_eight_slots_fit_in_24_kilobytes(lib):
-    # Eight slots: two packets of two pieces being put together, six whole datagrams for Python.
-    small = _plane.LimitsC(
-        peers=8, networks=1, members=8, groups=4, group_members=8, reassembly=2,
-        packet_bytes=2880, event_bytes=6 * (1432 + 36), rules_bytes=1024,
-    )  # fmt: skip
-    assert 16384 < lib.zt_plane_size(ctypes.byref(small)) <= 24576
-
-
 def test_any_alignment_of_the_block_will_do_and_too_little_is_refused(lib):
     for skew in range(8):
         p = Plane(lib, A, bytes(16), skew)

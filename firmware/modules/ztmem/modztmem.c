@@ -1,8 +1,8 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // The module _ztmem: what MicroPython's gc module does not tell. heap() -> (bytes in use, free, the largest
-// free piece); statics() -> (bytes of firmware/ in .data and .bss without the stack's packet memory, that
-// memory), (0, 0) where the linker script does not say.
+// free piece); statics() -> (bytes of firmware/ in .data and .bss without the stack's packet memory; that
+// memory; bytes taken for interfaces so far), the first two 0 where the linker script does not say.
 
 #include "py/gc.h"
 #include "py/runtime.h"
@@ -12,6 +12,7 @@ extern char zt_statics_start[] __attribute__((weak));
 extern char zt_statics_end[] __attribute__((weak));
 extern char zt_packets_start[] __attribute__((weak));
 extern char zt_packets_end[] __attribute__((weak));
+extern uint32_t zt_netif_bytes __attribute__((weak));
 
 static mp_obj_t heap(void) {
     gc_info_t info;
@@ -26,11 +27,12 @@ static mp_obj_t heap(void) {
 static MP_DEFINE_CONST_FUN_OBJ_0(heap_obj, heap);
 
 static mp_obj_t statics(void) {
-    mp_obj_t values[2] = {
+    mp_obj_t values[3] = {
         mp_obj_new_int_from_uint((uintptr_t)zt_statics_end - (uintptr_t)zt_statics_start),
         mp_obj_new_int_from_uint((uintptr_t)zt_packets_end - (uintptr_t)zt_packets_start),
+        mp_obj_new_int_from_uint(&zt_netif_bytes != NULL ? zt_netif_bytes : 0),
     };
-    return mp_obj_new_tuple(2, values);
+    return mp_obj_new_tuple(3, values);
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(statics_obj, statics);
 

@@ -10,7 +10,7 @@ ifneq ($(ZT_LWIP_DIR),)
 SRC_USERMOD_C += $(ZTNET_DIR)/zt_modlwip.c $(ZTNET_DIR)/zt_nic_py.c
 SRC_USERMOD_LIB_C += $(addprefix $(ZTNETIF_DIR)/,\
 	zt_netif.c zt_netif_addr.c zt_netif_chksum.c zt_netif_input.c zt_netif_mem.c zt_netif_ping.c \
-	zt_netif_ring.c zt_netif_route.c zt_netif_strong.c zt_netif_tcp.c zt_netif_timer.c zt_nd6.c)
+	zt_netif_output.c zt_netif_route.c zt_netif_strong.c zt_netif_tcp.c zt_netif_timer.c zt_nd6.c)
 SRC_USERMOD_LIB_C += $(addprefix $(ZT_LWIP_DIR)/src/,\
 	core/def.c core/dns.c core/inet_chksum.c core/init.c core/ip.c core/mem.c core/memp.c \
 	core/netif.c core/pbuf.c core/raw.c core/stats.c core/sys.c core/tcp.c core/tcp_in.c \

@@ -18,6 +18,7 @@
 #include "py/mphal.h"
 
 #include "lwip/init.h"
+#include "lwip/mem.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/raw.h"
 #include "lwip/tcp.h"
@@ -156,15 +157,16 @@ static err_t write_or_later(struct tcp_pcb *pcb, const void *data, u16_t len, u8
 
 // ---- a queue of datagrams for each UDP socket ----
 
-static struct {
-    struct udp_pcb *pcb; // NULL: free
+// Of all sockets in the order they came, in the stack's memory.
+typedef struct waiting {
+    struct waiting *next;
+    struct udp_pcb *pcb;
     struct pbuf *p;
     ip_addr_t from;
     u16_t port;
-    u32_t order;
-} udp_queue[ZT_UDP_QUEUE];
-static unsigned udp_queued;
-static u32_t udp_order;
+} waiting_t;
+
+static waiting_t *udp_queue;
 
 static void queue_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, u16_t port);
 static void drop_udp(struct udp_pcb *pcb);
@@ -205,8 +207,8 @@ static void set_arg(struct tcp_pcb *pcb, void *arg) {
 
 // What upstream asks of the pcb is whether it listens; one that listens never has errors to tell of.
 static void connection_gone(void *arg, err_t err) {
-    static struct tcp_pcb gone; // CLOSED
-    ((lwip_socket_obj_t *)arg)->pcb.tcp = &gone;
+    static struct tcp_pcb_listen gone; // CLOSED, which is in what all pcbs have in common
+    ((lwip_socket_obj_t *)arg)->pcb.tcp = (struct tcp_pcb *)&gone;
     _lwip_tcp_error(arg, err);
 }
 
@@ -247,60 +249,56 @@ static void queue_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_a
         _lwip_udp_incoming(arg, pcb, p, from, port);
         return;
     }
+    unsigned all = 0;
     unsigned mine = 0;
-    int slot = -1;
-    for (int i = 0; i < ZT_UDP_QUEUE; i++) {
-        if (udp_queue[i].pcb == NULL) {
-            slot = slot < 0 ? i : slot;
-        } else if (udp_queue[i].pcb == pcb) {
-            mine++;
-        }
+    waiting_t **end = &udp_queue;
+    while (*end != NULL) {
+        all++;
+        mine += (*end)->pcb == pcb;
+        end = &(*end)->next;
     }
-    if (slot < 0 || mine >= ZT_UDP_QUEUE_SOCKET) {
+    waiting_t *w = all < ZT_UDP_QUEUE && mine < ZT_UDP_QUEUE_SOCKET ? mem_malloc(sizeof(*w)) : NULL;
+    if (w == NULL) {
         pbuf_free(p);
         return;
     }
-    udp_queue[slot].pcb = pcb;
-    udp_queue[slot].p = p;
-    udp_queue[slot].from = *from;
-    udp_queue[slot].port = port;
-    udp_queue[slot].order = udp_order++;
-    udp_queued++;
+    *w = (waiting_t) { NULL, pcb, p, *from, port };
+    *end = w;
 }
 
-static int next_udp(const struct udp_pcb *pcb) {
-    int best = -1;
-    for (int i = 0; i < ZT_UDP_QUEUE; i++) {
-        if (udp_queue[i].pcb == pcb
-            && (best < 0 || (s32_t)(udp_queue[i].order - udp_queue[best].order) < 0)) {
-            best = i;
-        }
-    }
-    return best;
+// Takes the one at `link` out of the queue; its packet stays the caller's.
+static waiting_t take_udp(waiting_t **link) {
+    waiting_t *w = *link;
+    waiting_t taken = *w;
+    *link = w->next;
+    mem_free(w);
+    return taken;
 }
 
 static void drop_udp(struct udp_pcb *pcb) {
-    for (int i = 0; udp_queued != 0 && i < ZT_UDP_QUEUE; i++) {
-        if (udp_queue[i].pcb == pcb) {
-            pbuf_free(udp_queue[i].p);
-            udp_queue[i].pcb = NULL;
-            udp_queued--;
+    waiting_t **link = &udp_queue;
+    while (*link != NULL) {
+        if ((*link)->pcb == pcb) {
+            pbuf_free(take_udp(link).p);
+        } else {
+            link = &(*link)->next;
         }
     }
 }
 
 static void socket_refill(void *socket_in) {
     lwip_socket_obj_t *s = socket_in;
-    if (udp_queued == 0 || s == NULL || s->type != MOD_NETWORK_SOCK_DGRAM || s->pcb.udp == NULL
+    if (udp_queue == NULL || s == NULL || s->type != MOD_NETWORK_SOCK_DGRAM || s->pcb.udp == NULL
         || s->incoming.pbuf != NULL) {
         return;
     }
-    int i = next_udp(s->pcb.udp);
-    if (i >= 0) {
-        struct udp_pcb *pcb = udp_queue[i].pcb;
-        udp_queue[i].pcb = NULL;
-        udp_queued--;
-        _lwip_udp_incoming(s, pcb, udp_queue[i].p, &udp_queue[i].from, udp_queue[i].port);
+    waiting_t **link = &udp_queue;
+    while (*link != NULL && (*link)->pcb != s->pcb.udp) {
+        link = &(*link)->next;
+    }
+    if (*link != NULL) {
+        waiting_t w = take_udp(link);
+        _lwip_udp_incoming(s, w.pcb, w.p, &w.from, w.port);
     }
 }
 
