@@ -142,15 +142,21 @@ class Network(Groups):
     @property
     def dns(self):
         """(domain, servers) to use here, or None."""
-        return self.local.dns(self.config) if self.config is not None else None
+        return self.local.dns(self.config) if self._granted() else None
 
     def managed_addresses(self):
         """The (ip, bits) this machine is to have, by our local permissions."""
-        return self.local.addresses(self.config) if self.config is not None else []
+        return self.local.addresses(self.config) if self._granted() else []
 
     def managed_routes(self):
         """The (target, bits, via or None, flags, metric) to set, by our local permissions."""
-        return self.local.routes(self.config) if self.config is not None else []
+        return self.local.routes(self.config) if self._granted() else []
+
+    def _granted(self):
+        """May this machine use what the configuration gives it? Not while the controller or a
+        revocation keeps it out, though the rest of it stays in force (VL2 2.3); our choice: the
+        original keeps its addresses until the network is left."""
+        return self.config is not None and not self.cut and self.refusal != NET_ACCESS_DENIED
 
     def describe(self):
         """The network as the JSON API shows it."""

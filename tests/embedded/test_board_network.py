@@ -9,7 +9,7 @@ import time
 
 import boards
 import pytest
-from boards import BOARD_IP, DENIED, OK, Scene
+from boards import BOARD_IP, DENIED, OK, Scene, rawrepl
 from client import Libzt, Ours, wait_for
 from lab import Lab
 
@@ -53,6 +53,15 @@ while True:
     answer += piece
 s.close()
 print(answer.decode())
+"""
+
+SEND_UDP = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+try:
+    s.sendto(b"x", (%r, 9))
+finally:
+    s.close()
 """
 
 
@@ -155,10 +164,16 @@ def test_follows_the_controller(member):
         "nic.status() == %d" % DENIED, lambda: member.authorize(member.address, False)
     )
     assert board.eval("nic.isconnected()") is False
+    # Nothing is left of what the network gave: no address, no way there.
+    assert board.eval("nic.ifconfig()[0]") == "0.0.0.0"
+    assert board.eval("nic.status('networks')[0]['assignedAddresses']") == []
+    with pytest.raises(rawrepl.Failed, match="EHOSTUNREACH|ENETUNREACH|ETIMEDOUT"):
+        board.run(SEND_UDP % "10.55.0.1")
     ms["authorized"] = board.watch(
         "nic.status() == %d" % OK, lambda: member.authorize(member.address)
     )
     assert board.eval("nic.ifconfig()[0]") == new
+    board.run(SEND_UDP % "10.55.0.1")
     print("followed after ms: %s" % ms)
     slow = {name: took for name, took in ms.items() if took > FOLLOWS_MS}
     assert not slow, slow

@@ -122,8 +122,13 @@ def test_what_the_controller_changes_is_followed(pair):
     one = four(first, nwid)
     ways = (("first", "10.99.0.222"), ("second", one))
 
+    # Who is told has nothing of the network any more, not even its address.
+    wait_for("no address", lambda: "10.99.0.222" not in on_device(net, "second", nwid), 20)
+    assert "10.98.0.0/16" not in routes()
+
     def lost(host, target):
-        return "100% packet loss" in ping(net, host, target).stdout
+        done = ping(net, host, target)
+        return "100% packet loss" in done.stdout or "unreachable" in done.stderr
 
     # The first node's word of it is still on its way; once it has come nothing passes any more.
     for way in ways:

@@ -158,11 +158,22 @@ def test_it_joins_and_shows_itself_as_a_network_interface_does():
         assert [p["address"] for p in nic.status("peers")] == [hexs(ROOT.address)]
         assert nic.status("node")["online"] is True
         assert [e["event"] for e in w.events][:3] == ["online", "address", "address"]
+        before = nic.ifconfig()
         w.admit(nwid, False)
         w.until(lambda: nic.status() == nic.STAT_ACCESS_DENIED)
         assert not nic.isconnected()
+        # As WLAN without a connection: nothing is left of what the network gave.
+        card = nic.driver.nics.by_nwid[unhex(nwid)]
+        assert nic.ifconfig() == ("0.0.0.0",) * 4 and nic.ipconfig("addr6") == []
+        assert card.addresses == [] and card.routes == []
+        net = nic.status("networks")[0]
+        assert net["assignedAddresses"] == [] and net["routes"] == []
+        del w.events[:]
         w.admit(nwid, True)
         w.until(nic.isconnected)
+        assert nic.ifconfig() == before and card.routes
+        added = [e["ip"] for e in w.events if e["event"] == "address" and e["added"]]
+        assert "10.9.0.7/24" in added
 
     in_world(check)
 
