@@ -214,15 +214,19 @@ def test_what_is_set_is_shown_without_its_secrets(bench, board):
 
 
 def test_a_board_that_repeats_what_it_got_gives_no_secret_away(bench, tmp_path):
-    class Chatty(settings.Files):
-        def set(self, name, value):
-            raise OSError("cannot store %r %r %s" % (name, value, bytes(value or b"").hex()))
+    for chatty in ("planet", "wifi.psk", "identity.secret"):
 
-    board = FakeBoard(tmp_path / "flash", settings_class=Chatty)
-    for words in (full(bench), ("--wifi", "x", "--wifi-password-file", bench.path("password"))):
-        _, err = bench.run("--port", board.port, *words, status=1)
-        assert "the board says: OSError" in err
-    board.close()
+        class Chatty(settings.Files):
+            def set(self, name, value, chatty=chatty):
+                settings.Files.set(self, name, value)
+                if name == chatty:
+                    raise OSError("cannot store %r %r %s" % (name, value, value.hex()))
+
+        board = FakeBoard(tmp_path / chatty, settings_class=Chatty)
+        _, err = bench.run("--port", board.port, *full(bench), status=1)
+        assert "the board says: OSError" in err and "cannot store '%s'" % chatty in err
+        assert ("<secret>" in err) == (chatty != "planet")
+        board.close()
 
 
 def test_a_board_that_stores_something_else_is_noticed(bench, tmp_path):
