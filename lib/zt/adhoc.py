@@ -53,7 +53,7 @@ def config(nwid, address, clock_ms):
         c.multicast_limit = _MULTICAST_LIMIT
         c.name = "adhoc-%d.0.0.0" % nwid[1]
         c.rules = _ACCEPT
-        c.static_ips.append((bytes((nwid[1],)) + c.issued_to[2:], 8))
+        c.static_ips += [(bytes((nwid[1],)) + c.issued_to[2:], 8)]
         hub = c.nwid[2:7]
         if hub != bytes(5):
             # Without a role, as the original has it: the hub is then like anybody else.

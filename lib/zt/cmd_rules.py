@@ -185,7 +185,7 @@ def _explain(args):
     things = _things(args.owns)
     if not inbound:
         config.capabilities = held
-        config.coos = config.coos + [_Owned(things)]
+        config.coos = list(config.coos) + [_Owned(things)]
     known = inbound or frame.dest is not None
     other = _Other(theirs, held, things if inbound else ()) if known else None
     tracer = explain.Tracer(frame.me, hal.random)

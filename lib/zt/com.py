@@ -39,9 +39,18 @@ class COM:
                 raise ValueError("certificate: qualifiers out of order")
         self.signed_by = bytes(signed_by)
         self.signature = signature
-        self.timestamp = self.value(_id(_TIMESTAMP)) or bytes(8)
-        self.nwid = self.value(_id(_NWID)) or bytes(8)
-        self.issued_to = (self.value(_id(_MEMBER)) or bytes(8))[3:]
+
+    @property
+    def timestamp(self):
+        return self.value(_id(_TIMESTAMP)) or bytes(8)
+
+    @property
+    def nwid(self):
+        return self.value(_id(_NWID)) or bytes(8)
+
+    @property
+    def issued_to(self):
+        return (self.value(_id(_MEMBER)) or bytes(8))[3:]
 
     @staticmethod
     def unpack(buf, off=0):

@@ -110,7 +110,7 @@ class ChunkAssembler:
 
     def __init__(self, max_bytes=MAX_CONFIG):
         self._max = min(max_bytes, MAX_CONFIG)
-        self._slots = [_Slot() for _ in range(_SLOTS)]
+        self._slots = []  # up to _SLOTS
         self.last = TAKEN
 
     def add(self, chunk, source, packet_id, controller):
@@ -165,10 +165,13 @@ class ChunkAssembler:
         return _DROPPED
 
     def _slot(self, update_id):
-        best = self._slots[0]
+        best = None
         for slot in self._slots:
             if slot.update_id == update_id:
                 return slot
-            if len(slot.seen) < len(best.seen):
+            if best is None or len(slot.seen) < len(best.seen):
                 best = slot
+        if (best is None or best.seen) and len(self._slots) < _SLOTS:
+            best = _Slot()
+            self._slots.append(best)
         return best

@@ -87,11 +87,14 @@ class Things:
 class Ownership(Things, Signed):
     """Certificate of ownership."""
 
-    def __init__(self, nwid, timestamp, id, things, issued_to, flags=bytes(8)):
+    flags = bytes(8)
+
+    def __init__(self, nwid, timestamp, id, things, issued_to, flags=flags):
         """`things`: list of (type, 16 bytes, zero padded), or their wire bytes."""
         self.nwid = field(nwid, 8)
         self.timestamp = field(timestamp, 8)
-        self.flags = field(flags, 8)
+        if flags != self.flags:
+            self.flags = field(flags, 8)
         self.id = id
         if isinstance(things, list):
             things = b"".join([bytes((kind,)) + field(value, 16) for kind, value in things])

@@ -34,12 +34,16 @@ def _from_hex(s, n, reason):
 class Identity:
     """`address` 5 bytes, `public` 64, `private` 64 or None."""
 
+    private = None
+
     def __init__(self, address, public, private=None):
         if len(address) != 5 or len(public) != 64 or (private is not None and len(private) != 64):
             raise ValueError("identity: wrong key or address length")
-        self.address = bytes(address)
-        self.public = bytes(public)
-        self.private = None if private is None else bytes(private)
+        # MicroPython's bytes() copies bytes as well.
+        self.address = address if isinstance(address, bytes) else bytes(address)
+        self.public = public if isinstance(public, bytes) else bytes(public)
+        if private is not None:
+            self.private = bytes(private)
 
     @staticmethod
     def parse(text):

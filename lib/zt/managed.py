@@ -13,31 +13,37 @@ KEYS = ("allowManaged", "allowGlobal", "allowDefault", "allowDNS")
 class Local:
     """The permissions of one network. `networks` narrows allowManaged to a list of (ip, bits)."""
 
+    allowManaged = True
+    allowGlobal = False
+    allowDefault = False
+    allowDNS = False
+    networks = ()
+
     def __init__(self, data=None):
-        self.allowManaged = True
-        self.allowGlobal = False
-        self.allowDefault = False
-        self.allowDNS = False
-        self.networks = []
         if data:
             d = Dictionary(data)
             for key in KEYS:
-                setattr(self, key, d.boolean(key, getattr(self, key)))
+                self._set(key, d.boolean(key, getattr(self, key)))
             self._whitelist(d.get("allowManaged"))
+
+    def _set(self, name, value):
+        # An attribute takes memory once it is set.
+        if value != getattr(self, name):
+            setattr(self, name, value)
 
     def _whitelist(self, value):
         # A value longer than five characters is a list of networks, not a boolean.
         if value is None or len(value) <= 5:
             return
-        self.allowManaged = True
+        networks = []
         for part in value.split(b","):
             try:
                 ip, bits = inet.parse(part.decode().strip())
             except (ValueError, UnicodeError):
                 continue
-            self.networks.append((ip, bits))
-        if not self.networks:
-            self.allowManaged = False
+            networks.append((ip, bits))
+        self._set("allowManaged", len(networks) > 0)
+        self._set("networks", networks)
 
     def update(self, settings):
         """Take booleans from a dict; True if something changed, ValueError for other types."""
@@ -50,7 +56,7 @@ class Local:
                 setattr(self, key, settings[key])
                 changed = True
                 if key == "allowManaged":
-                    self.networks = []
+                    self._set("networks", ())
         return changed
 
     def pack(self):

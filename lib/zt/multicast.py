@@ -20,10 +20,12 @@ _MAX_RESULTS = const(250)  # addresses in one answer, so that it fits one datagr
 
 
 class Group:
+    # Of most groups we only know the members: an attribute takes memory once it is set.
+    queue = ()
+    last_gather = None
+
     def __init__(self):
         self.members = {}  # address -> ticks of its last announcement
-        self.queue = []
-        self.last_gather = None
 
 
 class Pending:
@@ -115,7 +117,8 @@ class Multicast:
             if key[:8] == nwid:
                 self._unqueue_all(key)
                 g = self.groups[key]
-                g.last_gather = None
+                if g.last_gather is not None:
+                    g.last_gather = None
                 if not g.members or not (self.host.am_upstream or self.host.controller):
                     del self.groups[key]
 
@@ -240,7 +243,10 @@ class Multicast:
         if self.queued_bytes + size > self.limits.multicast_queue_bytes:
             self.queue_full += 1
             return
-        g.queue.append(pending)
+        if g.queue:
+            g.queue.append(pending)
+        else:
+            g.queue = [pending]
         self.queued_bytes += size
         self.waiting.add(key)
 
@@ -248,6 +254,7 @@ class Multicast:
         g.queue.remove(pending)
         self.queued_bytes -= len(pending.parts[0])
         if not g.queue:
+            g.queue = ()
             self.waiting.discard(key)
 
     def _unqueue_all(self, key):

@@ -12,7 +12,7 @@ from .confchunk import MAX_CONFIG, Chunk, ChunkAssembler, pack_chunks  # noqa: F
 from .const import NETWORK_MTU_DEFAULT, NETWORK_MTU_MAX, NETWORK_MTU_MIN
 from .credential import Ownership, Tag
 from .dictionary import Dictionary, encode, hex40, hex64
-from .rules import validate
+from .rules import ACCEPT_ALL, validate
 
 FLAG_BROADCAST = const(0x02)
 FLAG_NDP_EMULATION = const(0x04)
@@ -101,37 +101,61 @@ class NetworkConfig:
     default.
     """
 
-    def __init__(self):
-        self.nwid = bytes(8)
-        self.timestamp = bytes(8)
-        self.ctmd = 0
-        self.revision = 0
-        self.issued_to = _NOBODY
-        self.trace_target = _NOBODY
-        self.trace_level = 0
-        self.flags = 0
-        self.multicast_limit = 0
-        self.type = 0
-        self.name = ""
-        self.mtu = NETWORK_MTU_DEFAULT
-        self.com = None
-        self.capabilities = []
-        self.tags = []
-        self.coos = []
-        self.specialists = []  # (address, roles)
-        self.routes = []  # (target ip, bits, via ip or None, flags, metric)
-        self.static_ips = []  # (ip, bits)
-        self.rules = b""
-        self.dns_domain = ""
-        self.dns_servers = []  # (ip, port); the port is 0 in practice
-        self.sso_version = 0
-        self.sso_enabled = False
-        self.auth_url = ""
-        self.auth_expiry = 0
-        self.issuer_url = self.central_url = self.sso_nonce = self.sso_state = (
-            self.sso_client_id
-        ) = ""
-        self.sso_provider = "default"
+    # An attribute takes memory once it is set.
+    nwid = bytes(8)
+    timestamp = bytes(8)
+    ctmd = 0
+    revision = 0
+    issued_to = _NOBODY
+    trace_target = _NOBODY
+    trace_level = 0
+    flags = 0
+    multicast_limit = 0
+    type = 0
+    name = ""
+    mtu = NETWORK_MTU_DEFAULT
+    com = None
+    capabilities = ()
+    tags = ()
+    coos = ()
+    specialists = ()  # (address, roles)
+    routes = ()  # (target ip, bits, via ip or None, flags, metric)
+    static_ips = ()  # (ip, bits)
+    rules = b""
+    dns_domain = ""
+    dns_servers = ()  # (ip, port); the port is 0 in practice
+    sso_version = 0
+    sso_enabled = False
+    auth_url = ""
+    auth_expiry = 0
+    issuer_url = central_url = sso_nonce = sso_state = sso_client_id = ""
+    sso_provider = "default"
+
+    def _set(self, name, value):
+        if value != getattr(self, name):
+            setattr(self, name, value)
+
+    def _take(self, name, items):
+        """A list; the common () if it is empty."""
+        if items:
+            setattr(self, name, items)
+
+    def share(self, nwid, address, controller):
+        """Take these bytes for one's own that are equal to them, here and in the credentials."""
+        self.nwid = nwid
+        self.issued_to = address
+        for items in (self.capabilities, self.tags, self.coos):
+            for c in items:
+                if c.nwid == nwid:
+                    c.nwid = nwid
+                if c.issued_to == address:
+                    c.issued_to = address
+                if c.timestamp == self.timestamp:
+                    c.timestamp = self.timestamp
+        for items in ((self.com,) if self.com else (), self.tags, self.coos):
+            for c in items:
+                if c.signed_by == controller:
+                    c.signed_by = controller
 
     # --- what the flags and roles say
 
@@ -186,19 +210,21 @@ class NetworkConfig:
         if c.issued_to == _NOBODY:
             raise ValueError("network config: issued to nobody")
         c.timestamp = d.u64("ts") or c.timestamp
-        c.ctmd = d.uint("ctmd")
-        c.revision = d.uint("r")
-        c.trace_target = (d.u64("tt") or bytes(8))[3:]
-        c.trace_level = d.uint("tl")
-        c.flags = d.uint("f")
-        c.multicast_limit = min(d.uint("ml"), _U32)
-        c.type = d.uint("t")
-        c.name = text_of(d.get("n"), MAX_NAME)
-        c.mtu = min(max(d.uint("mtu", NETWORK_MTU_DEFAULT), NETWORK_MTU_MIN), NETWORK_MTU_MAX)
+        c._set("ctmd", d.uint("ctmd"))
+        c._set("revision", d.uint("r"))
+        c._set("trace_target", (d.u64("tt") or bytes(8))[3:])
+        c._set("trace_level", d.uint("tl"))
+        c._set("flags", d.uint("f"))
+        c._set("multicast_limit", min(d.uint("ml"), _U32))
+        c._set("type", d.uint("t"))
+        c._set("name", text_of(d.get("n"), MAX_NAME))
+        mtu = d.uint("mtu", NETWORK_MTU_DEFAULT)
+        c._set("mtu", min(max(mtu, NETWORK_MTU_MIN), NETWORK_MTU_MAX))
         c._parse_credentials(d)
         c._parse_addresses(d)
         rules = d.get("R") or b""
-        c.rules = rules[: validate(rules, MAX_RULES)]
+        rules = rules[: validate(rules, MAX_RULES)]
+        c.rules = ACCEPT_ALL if rules == ACCEPT_ALL else rules
         c._parse_sso(d)
         return c
 
@@ -207,19 +233,25 @@ class NetworkConfig:
         if blob:
             com = COM.unpack(blob, 0)[0]
             self.com = com if com else None
-        self.capabilities = _lenient(Capability, d.get("CAP") or b"", MAX_CAPABILITIES)
-        self.tags = _lenient(Tag, d.get("TAG") or b"", MAX_TAGS)
+        self._take("capabilities", _lenient(Capability, d.get("CAP") or b"", MAX_CAPABILITIES))
+        self._take("tags", _lenient(Tag, d.get("TAG") or b"", MAX_TAGS))
         blob = d.get("COO") or b""
         p = 0
-        while p < len(blob) and len(self.coos) < MAX_OWNERSHIPS:
+        coos = []
+        while p < len(blob) and len(coos) < MAX_OWNERSHIPS:
             coo, p = Ownership.unpack(blob, p)
-            self.coos.append(coo)
+            coos.append(coo)
+        self._take("coos", coos)
 
     def _parse_addresses(self, d):
         blob = d.get("S") or b""
-        for p in range(0, min(len(blob) // 8, MAX_SPECIALISTS) * 8, 8):
-            self.specialists.append((blob[p + 3 : p + 8], int.from_bytes(blob[p : p + 3], "big")))
+        most = min(len(blob) // 8, MAX_SPECIALISTS) * 8
+        specialists = [
+            (blob[p + 3 : p + 8], int.from_bytes(blob[p : p + 3], "big")) for p in range(0, most, 8)
+        ]
+        self._take("specialists", specialists)
         blob = d.get("RT") or b""
+        routes = []
         p = n = 0
         while p < len(blob) and n < MAX_ROUTES:
             target, p = inet.unpack(blob, p)
@@ -227,28 +259,28 @@ class NetworkConfig:
             if p + 4 > len(blob):
                 raise ValueError("network config: route cut short")
             if _with_prefix(target):
-                self.routes.append(
-                    target + (via[0] if via else None, u16(blob, p), u16(blob, p + 2))
-                )
+                routes.append(target + (via[0] if via else None, u16(blob, p), u16(blob, p + 2)))
             p += 4
             n += 1
-        for found in _addresses(d.get("I") or b"", MAX_STATIC_IPS):
-            if _with_prefix(found):
-                self.static_ips.append(found)
+        self._take("routes", routes)
+        found = _addresses(d.get("I") or b"", MAX_STATIC_IPS)
+        self._take("static_ips", [a for a in found if _with_prefix(a)])
         blob = d.get("DNS")
         if blob:
             if len(blob) < _DNS_DOMAIN:
                 raise ValueError("network config: DNS cut short")
-            self.dns_domain = text_of(blob, _DNS_DOMAIN - 1)
+            self._set("dns_domain", text_of(blob, _DNS_DOMAIN - 1))
             p = _DNS_DOMAIN
+            servers = []
             for _ in range(MAX_DNS_SERVERS):
                 found, p = inet.unpack(blob, p)
                 if found is not None:
-                    self.dns_servers.append(found)
+                    servers.append(found)
+            self._take("dns_servers", servers)
 
     def _parse_sso(self, d):
-        self.sso_version = d.uint("ssov")
-        self.sso_enabled = d.boolean("ssoe")
+        self._set("sso_version", d.uint("ssov"))
+        self._set("sso_enabled", d.boolean("ssoe"))
         if self.sso_version == 0 and self.sso_enabled:
             self.auth_url = text_of(d.get("aurl"))
             self.auth_expiry = d.uint("aexpt")

@@ -42,6 +42,29 @@ _CREDENTIAL_ROOM = const(1024)  # of a packet that credentials leave free
 
 
 class Network(Groups):
+    # What most networks never need stands here: an attribute takes memory once it is set.
+    plane = None  # the data plane in C, where there is one
+    config = None
+    generation = 0  # counts applied configurations
+    accept_all = False
+    unsupported_rules = ()
+    is_bridge = is_replicator = False
+    bridges = ()
+    replicators = ()
+    keepers = ()  # anchors and replicators: kept contacted, told of and asked for groups
+    cut = False  # our own certificate was revoked
+    own_threshold = NEVER
+    port_error = 0
+    device = ""  # name of the interface, set by the edge
+    refusal = None  # status the controller's last ERROR stands for
+    authentication = None
+    rx_frames = rx_bytes = tx_frames = tx_bytes = 0
+    _filter = None
+    _digest = None
+    _saved = None
+    _next_like = None
+    _reported = NET_REQUESTING_CONFIGURATION
+
     def __init__(self, host, multicast, nwid, local=None):
         self.host = host
         self.multicast = multicast
@@ -53,33 +76,16 @@ class Network(Groups):
         self.first_octet = macs.first_octet(nwid)
         self.local = Local(local)
         self.members = Members(nwid, host.limits)
-        self.filter = rules.Filter(host.address, host.random)
         self.drops = array("L", [0] * len(NAMES))
-        self.rx_frames = self.rx_bytes = self.tx_frames = self.tx_bytes = 0
-        self.plane = None  # the data plane in C, where there is one
-        self.config = None
-        self.generation = 0  # counts applied configurations
-        self.accept_all = False
-        self.unsupported_rules = []
-        self.is_bridge = self.is_replicator = False
-        self.bridges = []
-        self.replicators = []
-        self.keepers = (
-            set()
-        )  # anchors and replicators: kept contacted, told of and asked for groups
-        self.cut = False  # our own certificate was revoked
-        self.own_threshold = NEVER
-        self.port_error = 0
-        self.device = ""  # name of the interface, set by the edge
-        self.refusal = None  # status the controller's last ERROR stands for
-        self.authentication = None
         self.request = Request(self)
-        self._digest = None
-        self._pushes = None
-        self._saved = None
-        self._next_like = None
         self._init_groups()
-        self._reported = NET_REQUESTING_CONFIGURATION
+
+    @property
+    def filter(self):
+        """The rules at work, made when there are any to ask."""
+        if self._filter is None:
+            self._filter = rules.Filter(self.address, self.host.random)
+        return self._filter
 
     def use_plane(self, plane):
         self.plane = plane
@@ -90,7 +96,7 @@ class Network(Groups):
 
     @property
     def short_cuts(self):
-        """May Python remember whom nothing stands in the way of? The data plane does, if it can."""
+        """May Python remember whom nothing stands in the way of? If the data plane does not."""
         return self.accept_all and (self.plane is None or self.nwid not in self.plane.networks)
 
     def cut_off(self):
@@ -183,7 +189,7 @@ class Network(Groups):
     def apply(self, now, config, received):
         """Put a checked configuration into force; ValueError if it exceeds our limits."""
         packed = config.pack()
-        digest = crypto.sha512(packed)
+        digest = crypto.sha512(packed)[:16]
         if digest == self._digest:
             return
         limits = self.host.limits
@@ -201,20 +207,17 @@ class Network(Groups):
         held = self.config
         first = held is None
         self._digest = digest
+        config.share(self.nwid, self.address, self.controller)
         self.config = config
         self.generation += 1
         self.members.settle()
-        self._pushes = None
         self.accept_all = config.rules == rules.ACCEPT_ALL
-        self.unsupported_rules = rules.check(config.rules)
-        self.bridges = list(config.active_bridges)
-        self.replicators = list(config.replicators)
-        self.keepers = set(self.replicators + list(config.anchors))
-        self.keepers.discard(self.address)
-        self.is_bridge = self.address in self.bridges
-        self.is_replicator = self.address in self.replicators
-        self.refusal = None
-        self.authentication = None
+        self.unsupported_rules = rules.check(config.rules) or ()
+        if config.specialists or (held is not None and held.specialists):
+            self._take_roles(config)
+        if self.refusal is not None:
+            self.refusal = None
+            self.authentication = None
         self._check_own()
         if received or self.adhoc:
             self.request.confirmed(now)
@@ -230,6 +233,15 @@ class Network(Groups):
         self.announce(now, [k for k in self.all_groups() if first or k not in before])
         if first:
             self._next_like = ticks_add(now, _LIKE_MS)
+
+    def _take_roles(self, config):
+        self.bridges = config.active_bridges
+        self.replicators = config.replicators
+        keepers = set(self.replicators + config.anchors)
+        keepers.discard(self.address)
+        self.keepers = tuple(keepers)
+        self.is_bridge = self.address in self.bridges
+        self.is_replicator = self.address in self.replicators
 
     def _keep(self, now, held, packed):
         # Most configurations differ only in their time; a board's flash need not see each of them.
@@ -247,12 +259,9 @@ class Network(Groups):
     def _check_own(self):
         self.cut_off()
         c = self.config
-        self.cut = (
-            c is not None
-            and not c.public
-            and self.own_threshold != NEVER
-            and (c.com is None or c.com.timestamp <= self.own_threshold)
-        )
+        if self.own_threshold != NEVER:
+            void = c is not None and (c.com is None or c.com.timestamp <= self.own_threshold)
+            self.cut = void and not c.public
 
     def tick(self, now):
         """Do what is due; ms until something is."""
@@ -364,10 +373,8 @@ class Network(Groups):
         """Send our credentials to a member (VL2 5.8)."""
         m.pushed = self.generation
         m.last_push = now
-        if self._pushes is None:
-            room = self.host.limits.packet_bytes - _CREDENTIAL_ROOM
-            self._pushes = _payloads(self.config, room)
-        for payload in self._pushes:
+        room = self.host.limits.packet_bytes - _CREDENTIAL_ROOM
+        for payload in _payloads(self.config, room):
             self.host.send(now, m.address, VERB_NETWORK_CREDENTIALS, payload)
 
     def asked_for_credentials(self, now, source):

@@ -81,9 +81,10 @@ def fragment(p, number, total, n, out, mtu=DEFAULT_MTU):
 
 
 class _Slot:
-    def __init__(self):
-        self.id = None
-        self.reset(None, None)
+    """A packet that arrives: free while it has no ID."""
+
+    id = None
+    pieces = None
 
     def reset(self, packet_id, now):
         self.id = packet_id
@@ -91,7 +92,7 @@ class _Slot:
         self.total = 0
         self.have = 0  # bit per piece present
         self.size = 0
-        self.pieces = [None] * MAX_FRAGMENTS
+        self.pieces = [None] * MAX_FRAGMENTS if packet_id is not None else None
         self.origin = None
 
 
@@ -102,16 +103,18 @@ class Reassembly:
     """
 
     def __init__(self, slots, most=MAX_PACKET):
-        self.slots = [_Slot() for _ in range(slots)]
+        self.slots = [None] * slots  # made when first used
         self.most = most
         self.next = 0
         self.lost = 0
 
     def _slot(self, packet_id, now):
         for s in self.slots:
-            if s.id == packet_id:
+            if s is not None and s.id == packet_id:
                 return s
         s = self.slots[self.next]
+        if s is None:
+            s = self.slots[self.next] = _Slot()
         self.next = (self.next + 1) % len(self.slots)
         if s.id is not None:
             self.lost += 1
@@ -161,6 +164,6 @@ class Reassembly:
     def expire(self, now, ms):
         """Forget packets that did not become complete within `ms`."""
         for s in self.slots:
-            if s.id is not None and elapsed(now, s.began, ms):
+            if s is not None and s.id is not None and elapsed(now, s.began, ms):
                 s.reset(None, None)
                 self.lost += 1

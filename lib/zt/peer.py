@@ -56,13 +56,26 @@ class Slot:
     relay. Any direct OK makes it good again.
     """
 
+    priority = 1
+    owed = None  # of unanswered probes: when the first went out, when the last, how many
+
     def __init__(self, path, now, priority=1):
         self.path = path
         self.lr = now
-        self.priority = priority
-        self.asked = None  # when the first unanswered probe went out
-        self.probes = 0
-        self.last_probe = None
+        if priority != 1:
+            self.priority = priority
+
+    @property
+    def asked(self):
+        return None if self.owed is None else self.owed[0]
+
+    @property
+    def last_probe(self):
+        return None if self.owed is None else self.owed[1]
+
+    @property
+    def probes(self):
+        return 0 if self.owed is None else self.owed[2]
 
     def expired(self, now):
         return elapsed(now, self.lr, EXPIRE_MS)
@@ -76,30 +89,24 @@ class Slot:
         return elapsed(now, self.lr, _FRESH_MS) or self.dead(now)
 
     def dead(self, now):
-        return (
-            self.asked is not None
-            and self.probes >= _PROBES
-            and elapsed(now, self.asked, _DEAD_MS)
-        )
+        owed = self.owed
+        return owed is not None and owed[2] >= _PROBES and elapsed(now, owed[0], _DEAD_MS)
 
     def probed(self, now):
         """A HELLO or ECHO goes out here."""
-        if self.asked is None:
-            self.asked = now
-            self.probes = 1
-        elif elapsed(now, self.last_probe, _PROBE_MS):
-            self.probes = min(self.probes + 1, 255)
-        else:
-            return
-        self.last_probe = now
+        owed = self.owed
+        if owed is None:
+            self.owed = (now, now, 1)
+        elif elapsed(now, owed[1], _PROBE_MS):
+            self.owed = (owed[0], now, min(owed[2] + 1, 255))
 
     def answered(self):
-        self.asked = None
-        self.probes = 0
+        self.owed = None
 
 
 class Peer:
     # What most peers never need stands here: an attribute takes memory once it is set.
+    slots = ()
     proto = 0
     version = (0, 0, 0)
     state = STATE_UNKNOWN
@@ -130,11 +137,24 @@ class Peer:
     moved = None  # what it moved: packets and bytes from the peer, and to it
 
     def __init__(self, identity, key, vouched=VOUCHED_SELF):
-        self.identity = identity
-        self.vouched = vouched
         self.address = identity.address
+        self.public = identity.public
+        self.vouched = vouched
         self.key = key  # 48 bytes, secret
-        self.slots = []
+
+    @property
+    def identity(self):
+        return Identity(self.address, self.public)  # a short life each; its keys are shared
+
+    def runs(self, proto, version, others):
+        """What it runs; who runs the same among `others` has the tuple for both."""
+        self.proto = proto
+        if self.version != version:
+            for p in others:
+                if p.version == version:
+                    version = p.version
+                    break
+            self.version = version
 
     # --- paths
 
@@ -212,29 +232,31 @@ class Peer:
             return self.slots[-1]
         for i, s in enumerate(self.slots):
             if s.path.remote[0] == ip and s.path.local_socket == path.local_socket:
-                self.slots[i] = new  # the caller saw that it is not alive
-                return new
+                return self._put(i, new)  # the caller saw that it is not alive
         if len(self.slots) < max_slots:
-            self.slots.append(new)
+            self.slots += (new,)
             return new
         oldest = 0
         for i, s in enumerate(self.slots):
             if s.path.age(now) > self.slots[oldest].path.age(now):
                 oldest = i
-        self.slots[oldest] = new
-        return new
+        return self._put(oldest, new)
+
+    def _put(self, i, slot):
+        self.slots = self.slots[:i] + (slot,) + self.slots[i + 1 :]
+        return slot
 
     def redirect(self, path, now, priority):
         """A cluster redirect: this path replaces lower priorities and the same IP (VL1 7.6)."""
         self.slots_changed()
         ip = path.remote[0]
         prefix = ip if len(ip) == 4 else ip[:8]
-        self.slots = [
+        left = [
             s
             for s in self.slots
             if s.priority >= priority and s.path.remote[0][: len(prefix)] != prefix
         ]
-        self.slots.append(Slot(path, now, priority))
+        self.slots = tuple(left) + (Slot(path, now, priority),)
 
     def prune(self, now):
         top = 0
@@ -244,7 +266,7 @@ class Peer:
         left = [s for s in self.slots if s.priority >= top and not s.expired(now)]
         if len(left) != len(self.slots):
             self.slots_changed()
-            self.slots = left
+            self.slots = tuple(left)
 
     # --- time
 

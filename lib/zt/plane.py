@@ -165,6 +165,8 @@ class Plane:
             return False
         e = self.peers.get(address)
         slots = tuple(sorted_slots(peer, now))
+        if slots == peer.slots:
+            slots = peer.slots
         sends = _sends(now, peer, via, slot)
         way = planesync.pack_way(slot.path if sends else None, [s.path for s in slots])
         if not self.c.peer_set(address, peer.key, way, ttl):

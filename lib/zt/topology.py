@@ -266,7 +266,7 @@ class Topology:
             if key in used:
                 for peer in self.peers.values():
                     peer.slots_changed()
-                    peer.slots = [s for s in peer.slots if s.path is not path]
+                    peer.slots = tuple([s for s in peer.slots if s.path is not path])
 
     def housekeeping(self, now):
         """Drop silent peers and unused paths (VL1 8.1, every 30 s)."""

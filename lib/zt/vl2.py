@@ -56,16 +56,6 @@ class VL2:
         self.drops = array("L", [0] * len(NAMES))
         self._gates = {}  # address -> [start of its second, NETWORK_CREDENTIALS packets in it]
         self._pending = []  # (ticks, network, credential, source), oldest first
-        self._handlers = {
-            VERB_FRAME: frames.frame,
-            VERB_EXT_FRAME: frames.ext_frame,
-            VERB_MULTICAST_FRAME: frames.multicast_frame,
-            VERB_MULTICAST_LIKE: self._like,
-            VERB_NETWORK_CREDENTIALS: self._credentials,
-            VERB_NETWORK_CONFIG_REQUEST: self._config_request,
-            VERB_NETWORK_CONFIG: self._config,
-            VERB_MULTICAST_GATHER: self._gather,
-        }
 
     def use_plane(self, plane):
         self.plane = self.multicast.plane = plane
@@ -199,7 +189,7 @@ class VL2:
                     kind = payload[8] << 8 | payload[9]
                     self.host.deliver(net.nwid, m.mac, net.mac, kind, payload[10:])
                     return TRUSTED
-        handler = self._handlers.get(verb)
+        handler = _HANDLERS.get(verb)
         if handler is None or len(payload) < 8:
             # NETWORK_CREDENTIALS may be shorter: nothing in it.
             if verb == VERB_NETWORK_CREDENTIALS:
@@ -213,7 +203,7 @@ class VL2:
                     self.drops[NOT_JOINED] += 1
                     return IGNORED if verb == VERB_MULTICAST_FRAME else DONE
                 return handler(net, now, source, packet_id, payload, reply)
-            return handler(now, source, packet_id, payload, reply)
+            return handler(self, now, source, packet_id, payload, reply)
         except (ValueError, IndexError):
             self.drops[MALFORMED] += 1
             return IGNORED
@@ -358,6 +348,18 @@ class VL2:
             return DONE
         net.request.pushed(now, source, packet_id, p, reply)
         return DONE
+
+
+_HANDLERS = {
+    VERB_FRAME: frames.frame,
+    VERB_EXT_FRAME: frames.ext_frame,
+    VERB_MULTICAST_FRAME: frames.multicast_frame,
+    VERB_MULTICAST_LIKE: VL2._like,
+    VERB_NETWORK_CREDENTIALS: VL2._credentials,
+    VERB_NETWORK_CONFIG_REQUEST: VL2._config_request,
+    VERB_NETWORK_CONFIG: VL2._config,
+    VERB_MULTICAST_GATHER: VL2._gather,
+}
 
 
 def _key(nwid, mac, adi):

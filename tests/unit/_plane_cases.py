@@ -85,7 +85,7 @@ class World:
         c.static_ips = [(ip, r.choice((40, 88))) for ip in addresses if rc.chance(r, 2)]
         for who, roles in (("A", BRIDGE), ("B", BRIDGE), ("A", REPLICATOR), ("C", REPLICATOR)):
             if rc.chance(r, 8):
-                c.specialists.append((IDENTITY[who].address, roles))
+                c.specialists = list(c.specialists) + [(IDENTITY[who].address, roles)]
         if c.type == 0:
             c.com = COM.issue(NWID, IDENTITY["A"], be64(BASE), 60000)
         self.config = c.pack()

@@ -38,7 +38,7 @@ def test_a_hub_gets_no_role():
     c = adhoc.config(unhex("ff0a112233445501"), ME, NOW)
     assert c.specialists == [(unhex("1122334455"), 0)]
     assert not c.anchors and not c.active_bridges and not c.replicators
-    assert adhoc.config(unhex("ff0a000000000001"), ME, NOW).specialists == []
+    assert adhoc.config(unhex("ff0a000000000001"), ME, NOW).specialists == ()
 
 
 def test_equal_ports_are_a_range():

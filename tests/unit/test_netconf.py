@@ -236,7 +236,7 @@ def test_defaults_pack_and_come_back():
     c = NetworkConfig()
     c.nwid, c.issued_to = nwid(), ADDRESS
     got = NetworkConfig.parse(c.pack())
-    assert got.pack() == c.pack() and got.mtu == 2800 and got.dns_servers == []
+    assert got.pack() == c.pack() and got.mtu == 2800 and not got.dns_servers
     c.dns_servers = [(b"\x0a\0\0\1", 0)] * 5
     assert refuses(lambda x: x.pack(), c)
 

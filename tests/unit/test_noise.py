@@ -273,7 +273,7 @@ def test_no_single_packet_can_hold_more_than_the_longest_packet():
     for number in range(1, 7):
         p = bytearray(b"12345678" + a.address + b"\xff" + bytes([0x70 | number, 0]) + bytes(9000))
         a.process_wire_packet(sim.now, 1, (IP["B"], 9993), memoryview(p))
-        assert max([s.size for s in a.reassembly.slots]) <= 10024
+        assert max([s.size for s in a.reassembly.slots if s]) <= 10024
 
 
 def test_a_cut_wire_heals():

@@ -127,16 +127,34 @@ def test_authentic_packets_are_not_pushed_out_by_others():
 
 def test_data_does_not_push_out_what_paths_depend_on():
     e = Expected(4)
-    e.add(0, b"hello", VERB_HELLO, b"x")
-    for i in range(100):
-        e.add(0, bytes([i]), VERB_EXT_FRAME, b"x")
-    assert e.find(5, b"hello", VERB_HELLO, b"x") == 5
-    assert e.find(5, bytes([99]), VERB_EXT_FRAME, b"x") == 5
-    assert e.find(5, bytes([95]), VERB_EXT_FRAME, b"x") is None
-    assert e.find(5, b"hello", VERB_ECHO, b"x") is None
-    assert e.find(5, b"hello", VERB_HELLO, b"y") is None
-    assert e.find(60000, b"hello", VERB_HELLO, b"x") is None
+    hello = b"hello id"
+    data = [bytes(7) + bytes((i,)) for i in range(100)]
+    e.add(0, hello, VERB_HELLO, b"x")
+    for packet_id in data:
+        e.add(0, packet_id[::-1], VERB_EXT_FRAME, b"x")
+    assert e.find(5, hello, VERB_HELLO, b"x") == 5
+    assert e.find(5, data[99][::-1], VERB_EXT_FRAME, b"x") == 5
+    assert e.find(5, data[30][::-1], VERB_EXT_FRAME, b"x") is None
+    assert e.find(5, hello, VERB_ECHO, b"x") is None
+    assert e.find(5, hello, VERB_HELLO, b"y") is None
+    assert e.find(60000, hello, VERB_HELLO, b"x") is None
     assert len(e.sent) == 5
+
+
+def test_an_id_that_is_nearly_that_of_a_request_is_not_expected():
+    e = Expected(4)
+    asked = bytes(range(8))
+    e.add(0, asked, VERB_WHOIS, b"x", b"about")
+    for i in range(8):
+        for bit in range(6):  # 60 of the 64 bits are compared
+            near = bytearray(asked)
+            near[i] ^= 1 << bit
+            assert e.find(5, bytes(near), VERB_WHOIS, b"x") is None, (i, bit)
+            assert e.about(bytes(near)) is None
+            e.again(4, bytes(near))
+    assert e.find(5, asked, VERB_WHOIS, b"x") == 5 and e.about(asked) == b"about"
+    e.again(3, asked)
+    assert e.find(5, asked, VERB_WHOIS, b"x") == 2 and e.about(asked) == b"about"
 
 
 def test_waiting_does_not_count_as_latency():

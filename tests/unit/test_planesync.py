@@ -177,7 +177,7 @@ def test_who_only_listens_keeps_its_entry_whatever_way_it_would_send():
     other.last_in = ticks_add(w.sim.now, -2500)
     other.latency = 0
     new = Slot(other, ticks_add(w.sim.now, -2500))
-    peer.slots.append(new)
+    peer.slots += (new,)
     peer.slots_changed()
     assert peer.best_slot(w.sim.now) is new
     w.b_to_a()
