@@ -27,6 +27,7 @@ _NOT_ON_BOARDS = (
     "cmd_rules",
     "cmd_run",
     "cmd_stream",
+    "controlport",
     "explain",
     "frametext",
     "host",

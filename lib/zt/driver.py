@@ -169,14 +169,14 @@ class Driver:
             [(ip, self.port) for ip in sorted(self._wires) if ip != bytes(len(ip))]
         )
 
-    def reopen(self):
+    def reopen(self):  # not on boards
         """Give up a random port and draw another (somebody has its TCP twin)."""
         self._close_wires()
         self.open()
         if self.node is not None:
             self._announce()
 
-    def listening(self):
+    def listening(self):  # not on boards
         """The bound addresses as (ip, port)."""
         return [(ip, self.port) for ip in sorted(self._wires)]
 

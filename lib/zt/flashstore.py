@@ -98,7 +98,7 @@ class FlashStore:
             return "setting " + kind
         return self._path(_PEERS if kind == "peer" else hexs(key))
 
-    def set_aside(self, kind, key=b""):
+    def set_aside(self, kind, key=b""):  # not on boards
         """Rename a damaged cache to NAME.bad; its new name, None if that cannot be."""
         return self._aside(_PEERS if kind == "peer" else hexs(key), "is damaged")
 

@@ -58,7 +58,7 @@ def sixplane(nwid, address):
     return _fold(nwid) + bytes(address) + b"\0\0\0\0\0\x01"
 
 
-def link_local(mac):
+def link_local(mac):  # not on boards
     """EUI-64 link-local address; the universal bit is cleared, not inverted (VL2 1.3)."""
     return b"\xfe\x80\0\0\0\0\0\0" + bytes(
         (mac[0] & 0xFD, mac[1], mac[2], 0xFF, 0xFE, mac[3], mac[4], mac[5])

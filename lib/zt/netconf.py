@@ -168,7 +168,7 @@ class NetworkConfig:
         return bool(self.flags & FLAG_BROADCAST)
 
     @property
-    def ndp_emulation(self):
+    def ndp_emulation(self):  # not on boards
         return bool(self.flags & FLAG_NDP_EMULATION)
 
     def _with_role(self, role):
@@ -186,7 +186,7 @@ class NetworkConfig:
     def replicators(self):
         return self._with_role(ROLE_REPLICATOR)
 
-    def is_active_bridge(self, address):
+    def is_active_bridge(self, address):  # not on boards
         for a, roles in self.specialists:
             if a == address and roles & ROLE_ACTIVE_BRIDGE:
                 return True

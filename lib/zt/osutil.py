@@ -38,7 +38,7 @@ _TEXT = {
 }
 
 
-class Failure(Exception):
+class Failure(Exception):  # not on boards
     """What the command line reports as one line and exit status 1."""
 
 
@@ -104,7 +104,7 @@ def makedirs(path, mkdir):
             raise
 
 
-def rmtree(path):
+def rmtree(path):  # not on boards
     """Remove a folder of ours with what is in it; what is gone already is fine."""
     try:
         names = os.listdir(path)
@@ -122,19 +122,19 @@ def rmtree(path):
         pass
 
 
-def default_home():
+def default_home():  # not on boards
     home = os.getenv("ZT_HOME")
     if home:
         return home
     return join(os.getenv("HOME") or ".", ".zt")
 
 
-def temp_path(random):
+def temp_path(random):  # not on boards
     """A fresh name for a temporary folder; the caller makes and removes it."""
     return join(os.getenv("TMPDIR") or "/tmp", "zt-" + hexs(random(8)))
 
 
-def is_terminal(fd):
+def is_terminal(fd):  # not on boards
     """True when file descriptor `fd` is a terminal (a character device that is not /dev/null)."""
     if not MICROPYTHON:
         try:
@@ -149,17 +149,17 @@ def is_terminal(fd):
     return s[0] & 0xF000 == 0x2000 and s[1] != null[1]
 
 
-def now_us():
+def now_us():  # not on boards
     """Microseconds for us_since(); wraps."""
     return time.ticks_us() if MICROPYTHON else time.perf_counter_ns() // 1000
 
 
-def us_since(then):
+def us_since(then):  # not on boards
     now = now_us()
     return time.ticks_diff(now, then) if MICROPYTHON else now - then
 
 
-def clean(text):
+def clean(text):  # not on boards
     """The text without characters that drive a terminal: what others named may be shown."""
     for c in text:
         if c < " " or "\x7f" <= c <= "\x9f":
@@ -169,22 +169,22 @@ def clean(text):
     return "".join(["?" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text])
 
 
-def _write(stream, text):
+def _write(stream, text):  # not on boards
     stream.write("\n".join([clean(line) for line in text.split("\n")]) + "\n")
     if not MICROPYTHON:
         stream.flush()
 
 
-def out(text):
+def out(text):  # not on boards
     """Lines on stdout, at once."""
     _write(sys.stdout, text)
 
 
-def err(text):
+def err(text):  # not on boards
     """Lines on stderr, at once."""
     _write(sys.stderr, text)
 
 
-def err_line(text):
+def err_line(text):  # not on boards
     """One line on stderr, whatever is in the text."""
     _write(sys.stderr, clean(text))

@@ -26,7 +26,7 @@ class Refused(Exception):
     """The image is not taken; the reason is its text. The running firmware stays as it is."""
 
 
-def pack_head(image, board, seed, public):
+def pack_head(image, board, seed, public):  # not on boards
     """The head for an image, signed with an Ed25519 key (32-byte seed and public key)."""
     name = board.encode()
     if not 1 <= len(name) <= 32:

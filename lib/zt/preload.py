@@ -18,7 +18,7 @@ for _name in (
     "log const inet mac osutil hal crypto drops netdrops limits identity world packet signed"
     " dictionary com rulematch rules capability credential confchunk netconf path peer surface"
     " hello direct keepalive relay describe topology frames groups managed netinfo held membership"
-    " multicast adhoc request network vl2 controlport verbs expect waiting router parking inbound"
+    " multicast adhoc request network vl2 verbs expect waiting router parking inbound"
     " vl2host node planesync plane nic driver settings flashstore cardinfo"
 ).split():
     __import__("zt." + _name)

@@ -17,7 +17,7 @@ from zt.usage import heap
 
 frozen = zt.__path__
 zt.__path__ = EXTRA + "/zt"  # noqa: F821
-from zt import store  # noqa: E402
+from zt import controlport, store  # noqa: E402, F401
 from zt.controller import Controller  # noqa: E402
 
 zt.__path__ = frozen

@@ -112,6 +112,18 @@ def test_what_changes_is_no_constant(tmp_path, monkeypatch):
     assert got.startswith("LEVEL = 1\nSTEP = 2\n")
 
 
+def test_what_is_marked_goes_and_nobody_may_want_it(tmp_path, monkeypatch):
+    kept = "import os\n\n\ndef here():\n    return 1\n\n\n"
+    text = kept + "def home():  # not on boards\n    return os.getenv('HOME')\n\n\n"
+    text += "class A:\n    @staticmethod\n    def go():  # not on boards\n        pass\n"
+    got = folded(tmp_path, monkeypatch, files=text)["files"]
+    assert got == "def here():\n    return 1\n\nclass A:\n    pass\n"
+    with pytest.raises(SystemExit, match="files has no home for user"):
+        folded(tmp_path, monkeypatch, files=text, user="from .files import here, home\n")
+    with pytest.raises(SystemExit, match="user wants go, which is not on boards"):
+        folded(tmp_path, monkeypatch, files=text, user="def f(x):\n    x.go()\n")
+
+
 def test_the_package_keeps_its_functions():
     with open(os.path.join(TOP, "firmware", "manifest_board.py")) as f:
         assigned = [n for n in ast.parse(f.read()).body if isinstance(n, ast.Assign)]
@@ -122,7 +134,7 @@ def test_the_package_keeps_its_functions():
     for name, text in fold.Folder(names).sources().items():
         want, has = [
             {n.name for n in ast.walk(t) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-            for t in (fold.read(name), ast.parse(text))
+            for t in (fold.read(name, set()), ast.parse(text))
         ]
         lost += sorted(want - has)
     # Those of CPython's half of _compat.

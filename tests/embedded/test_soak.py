@@ -18,7 +18,7 @@ from _people import IDS  # noqa: E402
 
 MINUTES = int(os.environ.get("ZT_SOAK_MINUTES", "60"))
 SLACK = 256  # bytes: what waits or was just heard differs from round to round
-NOT_ON_BOARDS = ("controller", "jsontext", "rulesjson", "store")
+NOT_ON_BOARDS = ("controller", "controlport", "jsontext", "rulesjson", "store")
 
 
 def test_an_hour_leaves_the_heap_as_it_was(tmp_path):

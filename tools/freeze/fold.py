@@ -6,9 +6,10 @@
 # Writes the modules of lib/zt that a board freezes into the folder OUT, with what is constant put
 # where it is used: a number named in one module and used in another costs a name, an entry of a
 # dictionary and two look-ups at each use, and mpy-cross does not see across modules. Branches that
-# no board takes go too. What was put in place is not defined any more, so modules that go to a
-# board beside the frozen ones (tests do that) are folded with them: --loose. Modules are named
-# without .py; "controller/issue" is one of a package.
+# no board takes go too, and functions and classes with "# not on boards" behind their head. What
+# was put in place is not defined any more, so modules that go to a board beside the frozen ones
+# (tests do that) are folded with them: --loose. Modules are named without .py; "controller/issue"
+# is one of a package.
 
 import argparse
 import ast
@@ -18,6 +19,7 @@ import sys
 
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib", "zt")
 NAME = re.compile("_?[A-Z][A-Z0-9_]*$")
+MARK = "# not on boards"
 SMALL = 1 << 30  # beyond it a number is an object of its own in each module that uses it
 SHORT = 24  # characters of a text that is a name anyway
 
@@ -54,10 +56,35 @@ class NotConstant(Exception):
     pass
 
 
-def read(name):
+class Unmarked(ast.NodeTransformer):
+    """No functions and classes that are marked in `lines`; their names go into `gone`."""
+
+    def __init__(self, lines, gone):
+        self.lines = lines
+        self.gone = gone
+
+    def visit_FunctionDef(self, node):
+        if self.lines[node.lineno - 1].endswith(MARK):
+            self.gone.add(node.name)
+            return None
+        return self.generic_visit(node)
+
+    visit_ClassDef = visit_FunctionDef
+
+
+def read(name, gone):
     path = os.path.join(LIB, name + ".py")
     with open(path, encoding="utf-8") as f:
-        return ast.parse(f.read(), path)
+        text = f.read()
+    tree = ast.parse(text, path)
+    used = names_in(tree)
+    tree = Unmarked(text.split("\n"), gone).visit(tree)
+    tree.used = used  # also by what is gone
+    return tree
+
+
+def names_in(tree):
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
 
 
 class Module:
@@ -149,7 +176,9 @@ class Folder:
     """`frozen` and `loose` are lists of names of modules."""
 
     def __init__(self, frozen, loose=()):
-        self.modules = {n: Module(n, read(n)) for n in list(frozen) + list(loose)}
+        self.gone = set()
+        names = list(frozen) + list(loose)
+        self.modules = {n: Module(n, read(n, self.gone)) for n in names}
         self.frozen = set(frozen)
         self.values = {}
         for m in self.modules.values():
@@ -234,6 +263,7 @@ class Folder:
         """name -> text; refuses a module that wants of another what that has no longer."""
         trees = {name: self.tree(name) for name in self.modules}
         has = {name: Module(name, tree).bound for name, tree in trees.items()}
+        self.no_methods(trees)
         for name, tree in trees.items():
             m = Module(name, tree)
             for owner in [m.owner(n) for n in ast.walk(tree)] + list(m.names.values()):
@@ -242,13 +272,22 @@ class Folder:
                     raise SystemExit("fold: %s has no %s for %s" % (owner[0], owner[1], name))
         return {n: ast.unparse(ast.fix_missing_locations(t)) + "\n" for n, t in trees.items()}
 
+    def no_methods(self, trees):
+        """Refuse the use of a method that is gone, if nothing else has its name."""
+        nodes = [(name, n) for name, tree in trees.items() for n in ast.walk(tree)]
+        defined = {n.name for _, n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+        attributes = [(name, n) for name, n in nodes if isinstance(n, ast.Attribute)]
+        defined |= {n.attr for _, n in attributes if isinstance(n.ctx, ast.Store)}
+        for name, n in attributes:
+            if n.attr in self.gone - defined:
+                raise SystemExit("fold: %s wants %s, which is not on boards" % (name, n.attr))
+
     def tree(self, name):
         m = self.modules[name]
-        were = {n.id for n in ast.walk(m.tree) if isinstance(n, ast.Name)}
+        used = m.tree.used
         tree = Replace(self, m).visit(m.tree)
         tree = Remove(self, m).visit(tree)
-        used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-        return RemoveImports(were - used).visit(tree)
+        return RemoveImports(used - names_in(tree)).visit(tree)
 
 
 def literal(value):
