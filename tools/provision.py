@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Gives a board its identity, planet, networks and Wi-Fi: over its serial port, or in an image
-# file. A board without 2 MiB to spare cannot make an identity itself, so this does, here. Checks
-# all that it is given before anything is written, does not overwrite an identity unless told, and
-# never shows a secret. How each kind of target is written is in provision_targets.
+# Gives a board its identity, planet, networks and Wi-Fi: over its serial port, or in an image of
+# its flash or of its NVS partition. A board without 2 MiB to spare cannot make an identity itself,
+# so this does, here. Checks all that it is given before anything is written, does not overwrite an
+# identity unless told, and never shows a secret. How each kind of target is written is in
+# provision_targets and provision_nvs.
 
 import argparse
 import getpass
@@ -19,6 +20,7 @@ import traceback
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
+from provision_nvs import NvsFlash, NvsImage  # noqa: E402
 from provision_targets import Board, Failure, Image  # noqa: E402
 from zt import crypto, identity, settings, world  # noqa: E402
 
@@ -30,6 +32,7 @@ _EPILOG = """\
 examples:
   provision.py --port /dev/ttyUSB0 --planet lab/planet --network 8056c2e21c000001 --wifi home
   provision.py --image build/rv32-flash.img --planet lab/planet --network 8056c2e21c000001
+  provision.py --nvs-image nvs.bin --planet lab/planet --network 8056c2e21c000001 --wifi home
   provision.py --port /dev/ttyUSB0 --show
 
 A board that has an identity keeps it unless --new-identity or --identity say otherwise, and then
@@ -288,8 +291,12 @@ def provision(args, talk, secrets):
     changes = changes_of(args, secrets, talk)
     for text in args.network:
         network_id(text)
-    if args.port:
+    if args.port and args.esptool is not None:
+        target = NvsFlash(args.port, args.esptool, talk.detail)
+    elif args.port:
         target = Board(args.port, talk.detail)
+    elif args.nvs_image:
+        target = NvsImage(args.nvs_image, args.nvs_size * 1024, talk.detail)
     else:
         target = Image(args.image, args.image_size * 1024, talk.detail)
     with target:
@@ -327,6 +334,7 @@ def arguments(words):
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", help="the board's serial port, or socket://HOST:PORT")
     where.add_argument("--image", metavar="FILE", help="a littlefs image; made if absent")
+    where.add_argument("--nvs-image", metavar="FILE", help="of an ESP32's nvs partition; made too")
     parser.add_argument("--identity", metavar="FILE", help="an identity.secret to use")
     parser.add_argument("--new-identity", action="store_true", help="make one in any case")
     parser.add_argument("--keep-copy", metavar="DIR", help="also store the identity made here")
@@ -341,6 +349,14 @@ def arguments(words):
     parser.add_argument("--show", action="store_true", help="say what is set, change nothing")
     parser.add_argument("--force", action="store_true", help="do overwrite an identity")
     parser.add_argument("--image-size", metavar="KIB", type=int, default=512)
+    parser.add_argument("--nvs-size", metavar="KIB", type=int, default=16)
+    parser.add_argument(
+        "--esptool",
+        nargs="?",
+        const="",
+        metavar="COMMAND",
+        help="with --port: write an ESP32's nvs partition, whatever the board runs",
+    )
     parser.add_argument("--json", action="store_true", help="the result as JSON")
     parser.add_argument("-v", "--verbose", action="store_true", help="say each step")
     args, unknown = parser.parse_known_args(words)
@@ -354,6 +370,10 @@ def arguments(words):
         parser.error("--keep-copy is for an identity made here")
     if args.wifi is None and (args.wifi_password_file or args.wifi_open):
         parser.error("--wifi is missing")
+    if args.esptool is not None and not args.port:
+        parser.error("--esptool goes with --port")
+    if not 12 <= args.nvs_size <= 1024 or args.nvs_size % 4:
+        parser.error("--nvs-size is 12 to 1024 KiB, in steps of 4")
     if not 64 <= args.image_size <= 65536:
         parser.error("--image-size is 64 to 65536 KiB")
     return args
