@@ -1,13 +1,13 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // lwIP's neighbour discovery, changed in three things. Where the stack is ours it is included here as text;
-// where it is not (ESP-IDF) the linker brings nd6_input() here (--wrap), and the first of the three stays
-// as it is: a network whose prefix is longer than /64 is taken for one, and the members of one that is
-// shorter (6PLANE) cannot be found.
+// where it is not (ESP-IDF) the linker brings nd6_input() and nd6_tmr() here (--wrap).
 //
 // Its idea of "on this link": lwIP takes every prefix for a /64 and sends no solicitation for a target
 // outside of those of its own addresses. The prefixes of a network are of any length; the routes of
-// zt_netif_route.c know which.
+// zt_netif_route.c know which. Where the stack is not ours they are asked for what lies outside, by a hook of
+// lwIP's, and lwIP then has the packet wait for the neighbour but does not solicit; that is done here. (A
+// network whose prefix is longer than /64 is still taken for one.)
 //
 // What it listens to: every message passes nd6_input() below first, after lwIP has read past extension
 // headers and joined fragments, so that nothing hides it.
@@ -21,9 +21,11 @@
 
 #include "lwip/ethip6.h"
 #include "lwip/icmp6.h"
+#include "lwip/inet_chksum.h"
 #include "lwip/ip.h"
 #include "lwip/ip6_addr.h"
 #include "lwip/priv/nd6_priv.h"
+#include "lwip/timeouts.h"
 #include "zt_netif_hooks.h"
 #include "zt_netif_priv.h"
 
@@ -135,11 +137,106 @@ void INPUT(struct pbuf *p, struct netif *inp) {
     may_send = UINT_MAX;
 }
 
+// ---- neighbours outside of the /64 of our addresses ----
+
+#if !NO_SYS
+void __wrap_nd6_tmr(void);
+void __real_nd6_tmr(void);
+
+// Does lwIP solicit by itself?
+static bool within_64(const struct netif *netif, const ip6_addr_t *target) {
+    for (s8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++) {
+        if (ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) && ip6_addr_net_eq(target, netif_ip6_addr(netif, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// To all who may have the address, or to a neighbour who had it.
+static void solicit(const struct nd6_neighbor_cache_entry *e) {
+    const ip6_addr_t target = e->next_hop_address;
+    const ip6_addr_t *source = zt_netif_source6(e->netif, &target);
+    struct pbuf *p = source != NULL ? pbuf_alloc(PBUF_IP, ND_HEAD + 8, PBUF_RAM) : NULL;
+    if (p == NULL) {
+        return; // the next tick asks again
+    }
+    uint8_t *m = p->payload;
+    memset(m, 0, ND_HEAD + 8);
+    m[0] = ICMP6_TYPE_NS;
+    memcpy(m + 8, target.addr, 16);
+    m[ND_HEAD] = 1; // our link-layer address
+    m[ND_HEAD + 1] = 1;
+    memcpy(m + ND_HEAD + 2, e->netif->hwaddr, 6);
+    ip6_addr_t dest = target;
+    if (e->state == ND6_INCOMPLETE) {
+        ip6_addr_set_solicitednode(&dest, target.addr[3]);
+        ip6_addr_assign_zone(&dest, IP6_MULTICAST, e->netif);
+    }
+    uint16_t sum = ip6_chksum_pseudo(p, IP6_NEXTH_ICMP6, p->tot_len, source, &dest);
+    memcpy(m + 2, &sum, sizeof(sum));
+    ip6_output_if(p, source, &dest, 255, 0, IP6_NEXTH_ICMP6, e->netif);
+    pbuf_free(p);
+}
+
+static uint32_t asked; // for which neighbours since the last tick, a bit each
+static bool soon;      // solicit_new() will run
+_Static_assert(LWIP_ND6_NUM_NEIGHBORS <= 32, "a bit each");
+
+// lwIP has just begun to look for it.
+static bool is_new(int i) {
+    const struct nd6_neighbor_cache_entry *e = &neighbor_cache[i];
+    return e->state == ND6_INCOMPLETE && e->counter.probes_sent == 1 && (asked >> i & 1) == 0
+           && zt_netif_ours(e->netif) && !within_64(e->netif, &e->next_hop_address);
+}
+
+static void solicit_new(void *arg) {
+    (void)arg;
+    soon = false;
+    for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
+        if (is_new(i)) {
+            asked |= (uint32_t)1 << i;
+            solicit(&neighbor_cache[i]);
+        }
+    }
+}
+
+// After the packet that waits for it, which may be far down on the stack.
+static void solicit_soon(void) {
+    for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS && !soon; i++) {
+        if (is_new(i)) {
+            soon = true;
+            sys_timeout(0, solicit_new, NULL);
+        }
+    }
+}
+
+// lwIP has counted the tick: it gives a neighbour up after so many of them without an answer.
+void __wrap_nd6_tmr(void) {
+    __real_nd6_tmr();
+    for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
+        const struct nd6_neighbor_cache_entry *e = &neighbor_cache[i];
+        if ((e->state == ND6_INCOMPLETE || e->state == ND6_PROBE) && zt_netif_ours(e->netif)
+            && !within_64(e->netif, &e->next_hop_address)) {
+            solicit(e);
+        }
+    }
+    asked = 0;
+    soon = false;
+}
+#endif
+
 err_t zt_netif_output6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dest) {
     // An answer to nobody; lwIP would find "nobody" in the unused entries of its table.
     if (may_send == 0 || ip6_addr_isany(dest)) {
         return ERR_VAL;
     }
     may_send -= may_send != UINT_MAX;
-    return ethip6_output(netif, p, dest);
+    err_t result = ethip6_output(netif, p, dest);
+    #if !NO_SYS
+    if (!ip6_addr_ismulticast(dest)) {
+        solicit_soon();
+    }
+    #endif
+    return result;
 }

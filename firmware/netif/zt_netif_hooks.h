@@ -20,6 +20,9 @@ const ip4_addr_t *zt_netif_gateway4(struct netif *netif, const ip4_addr_t *dest)
 struct netif *zt_netif_route6(const ip6_addr_t *src, const ip6_addr_t *dest);
 const ip6_addr_t *zt_netif_gateway6(struct netif *netif, const ip6_addr_t *dest);
 
+// An address of the interface that is on the target's link, or NULL.
+const ip6_addr_t *zt_netif_source6(struct netif *netif, const ip6_addr_t *target);
+
 // True if target is reached directly on the link whose interface has the address mine (a pointer into
 // the interface).
 int zt_netif_same_link6(const ip6_addr_t *target, const ip6_addr_t *mine);

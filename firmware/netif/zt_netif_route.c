@@ -190,6 +190,19 @@ const ip6_addr_t *zt_netif_gateway6(struct netif *netif, const ip6_addr_t *dest)
     return r->via_len != 0 ? ip_2_ip6(&r->via) : dest;
 }
 
+// The one whose prefix brought the target onto the link.
+const ip6_addr_t *zt_netif_source6(struct netif *netif, const ip6_addr_t *target) {
+    const zt_netif_t *z = ours(netif);
+    const zt_route_t *r = z != NULL ? find_route((const uint8_t *)target->addr, 16, z, NULL) : NULL;
+    for (s8_t i = 0; r != NULL && i < LWIP_IPV6_NUM_ADDRESSES; i++) {
+        const ip6_addr_t *a = netif_ip6_addr(netif, i);
+        if (ip6_addr_isvalid(netif_ip6_addr_state(netif, i)) && prefix_matches(r->ip, (const uint8_t *)a->addr, r->bits)) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
 int zt_netif_same_link6(const ip6_addr_t *target, const ip6_addr_t *mine) {
     if (ip6_addr_islinklocal(target) || ip6_addr_islinklocal(mine)) {
         return ip6_addr_islinklocal(target) && ip6_addr_islinklocal(mine);

@@ -38,8 +38,8 @@ target_include_directories(usermod_zt INTERFACE
     ${ZT_FIRMWARE}/netif
     ${ZT_ESP32}
 )
-# Messages of lwIP's neighbour discovery pass zt_nd6.c first.
-target_link_options(usermod_zt INTERFACE -Wl,--wrap=nd6_input)
+# Messages of lwIP's neighbour discovery pass zt_nd6.c first, and its clock does.
+target_link_options(usermod_zt INTERFACE -Wl,--wrap=nd6_input -Wl,--wrap=nd6_tmr)
 target_link_libraries(usermod INTERFACE usermod_zt)
 
 # lwIP's own sources ask the routes of our networks.

@@ -33,7 +33,7 @@ FRAME_MAX = 256
 
 TIMERS = (
     "acd_tmr arp_timer dhcp_coarse_tmr dhcp_fine_tmr dns_tmr etharp_tmr igmp_tmr ip6_reass_tmr "
-    "ip_reass_tmr mld6_tmr nd6_tmr tcp_tmr"
+    "ip_reass_tmr mld6_tmr __wrap_nd6_tmr tcp_tmr"
 ).split()
 TCP = "accept_function err_tcp poll_tcp recv_tcp sent_tcp lwip_netconn_do_connected".split()
 GROUPS = ["group_changed4", "group_changed6"]
@@ -47,7 +47,7 @@ POINTERS = {
     "tcpip_thread": ["ethernet_input", "entered", "netif_poll"],  # and lwIP's API messages
     "entered": [],  # what Python enters with, from the sources
     "with_plane": [],
-    "sys_check_timeouts": ["tcpip_tcp_timer", "lwip_cyclic_timer"],
+    "sys_check_timeouts": ["tcpip_tcp_timer", "lwip_cyclic_timer", "solicit_new"],
     "lwip_cyclic_timer": TIMERS,
     "ip4_output_if_opt_src": ["etharp_output"],
     "ip4_frag": ["etharp_output"],
@@ -83,6 +83,7 @@ for caller in "tcp_abandon tcp_input tcp_input_delayed_close tcp_process_refused
     POINTERS[caller] = TCP
 POINTERS["tcp_slowtmr"] = TCP
 WRAPPED = {"nd6_input": "__wrap_nd6_input", "__real_nd6_input": "nd6_input"}
+WRAPPED.update({"nd6_tmr": "__wrap_nd6_tmr", "__real_nd6_tmr": "nd6_tmr"})
 
 
 def base(name):

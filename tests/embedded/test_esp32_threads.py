@@ -20,6 +20,7 @@ UNIX = os.path.join(LWIP, "contrib", "ports", "unix", "port")
 KNOWN = "race_top:/src/api/\nrace_top:/contrib/ports/unix/\n"
 NOT_HERE = ("modzthal.c", "zt_hal_board.c", "zt_pump.c", "zt_pump_esp32.c")
 NOT_HERE += ("zt_nic_py.c", "modztplane.c")
+WRAPPED = ("-Wl,--wrap=nd6_input", "-Wl,--wrap=nd6_tmr")
 BYTES, DATAGRAMS = "600000", "300"
 
 
@@ -50,7 +51,7 @@ def compile_one(locking, path, out):
 
 
 def link(objects, program):
-    run(["gcc", "-fsanitize=thread", "-Wl,--wrap=nd6_input", "-o", program, *objects, "-lpthread"])
+    run(["gcc", "-fsanitize=thread", *WRAPPED, "-o", program, *objects, "-lpthread"])
     return program
 
 

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,9 +40,12 @@ pthread_t stack_thread;
 
 static const uint8_t our_ip[4] = { 10, 9, 0, 1 }, peer_ip[4] = { 10, 9, 0, 2 };
 static const uint8_t our_ip6[16] = { 0xfd, 0, 9, [15] = 1 }, peer_ip6[16] = { 0xfd, 0, 9, [15] = 2 };
+// 6PLANE: a /40, whose members are each in another /64.
+static const uint8_t our_plane[16] = { 0xfc, 1, 2, 3, 4, 1, 2, 3, 4, 5, [15] = 1 };
+static const uint8_t peer_plane[16] = { 0xfc, 1, 2, 3, 4, 9, 8, 7, 6, 5, [15] = 1 };
 static const uint8_t behind_peer[4] = { 10, 77, 0, 5 }; // reached by way of the peer
 static uint8_t our_mac[6], peer_mac[6];
-static atomic_int done, restarts;
+static atomic_int done, restarts, solicited;
 
 static void mac_of(uint8_t mac[6], const uint8_t address[5]) {
     mac[0] = (uint8_t)((nwid[7] & 0xfe) | 2);
@@ -63,6 +67,7 @@ static int begin(void *arg) {
     nic = zt_netif_add(our_mac, 1380);
     CHECK(nic >= 0 && zt_netif_addr(nic, our_ip, 4, 24, true) == 0);
     CHECK(zt_netif_addr(nic, our_ip6, 16, 64, true) == 0);
+    CHECK(zt_netif_addr(nic, our_plane, 16, 40, true) == 0);
     CHECK(zt_netif_dns(0, peer_ip, 4) == 0 && zt_netif_dns(1, NULL, 0) == 0);
     CHECK(zt_netif_route(nic, behind_peer, 4, 16, peer_ip, 4, true) == 0);
     wire = zt_wire_open(board_ip, 4, 0);
@@ -109,7 +114,7 @@ static void advertise(uint8_t *f) {
     memcpy(asker, f + 22, 16);
     memcpy(f, our_mac, 6);
     memcpy(f + 6, peer_mac, 6);
-    memcpy(f + 22, peer_ip6, 16);
+    memcpy(f + 22, f + 62, 16);
     memcpy(f + 38, asker, 16);
     uint8_t *m = f + 54;
     memset(m, 0, 8);
@@ -129,7 +134,14 @@ static void advertise(uint8_t *f) {
 
 // What Python does with a frame: here it knows who has the peer's addresses.
 static void frame(uint8_t *f, size_t n) {
-    if (n == 86 && f[12] == 0x86 && f[54] == 135 && memcmp(f + 62, peer_ip6, 16) == 0) {
+    bool solicits = n == 86 && f[12] == 0x86 && f[54] == 135;
+    if (solicits && memcmp(f + 62, peer_plane, 16) == 0) {
+        CHECK(memcmp(f + 22, our_plane, 16) == 0); // or it would be nobody's
+        if (solicited++ == 0) {
+            return; // lost: lwIP asks again
+        }
+    }
+    if (solicits && (memcmp(f + 62, peer_ip6, 16) == 0 || memcmp(f + 62, peer_plane, 16) == 0)) {
         advertise(f);
     }
     if (n < 42 || f[12] != 8 || f[13] != 6 || f[21] != 1 || memcmp(f + 38, peer_ip, 4) != 0) {
@@ -256,10 +268,10 @@ static uint8_t pattern(size_t i) {
     return (uint8_t)(i * 7 + (i >> 8));
 }
 
-static void udp6(const struct timeval *tv) {
+static void udp6(const struct timeval *tv, const uint8_t *ip) {
     int s = lwip_socket(AF_INET6, SOCK_DGRAM, 0);
     struct sockaddr_in6 own = { .sin6_family = AF_INET6, .sin6_port = lwip_htons(5006) }, to = own;
-    memcpy(&to.sin6_addr, peer_ip6, 16);
+    memcpy(&to.sin6_addr, ip, 16);
     CHECK(s >= 0 && lwip_bind(s, (struct sockaddr *)&own, sizeof(own)) == 0);
     CHECK(lwip_setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, tv, sizeof(*tv)) == 0);
     uint8_t in[100];
@@ -299,7 +311,9 @@ static void *udp(void *arg) {
         got += r == 99 && from.sin_addr.s_addr == far.sin_addr.s_addr;
     }
     CHECK(lwip_close(s) == 0);
-    udp6(&tv);
+    udp6(&tv, peer_ip6);
+    udp6(&tv, peer_plane);
+    CHECK(solicited > 1);
     done++;
     return NULL;
 }
