@@ -38,8 +38,21 @@ target_include_directories(usermod_zt INTERFACE
     ${ZT_FIRMWARE}/netif
     ${ZT_ESP32}
 )
-# Messages of lwIP's neighbour discovery pass zt_nd6.c first, and its clock does.
-target_link_options(usermod_zt INTERFACE -Wl,--wrap=nd6_input -Wl,--wrap=nd6_tmr)
+target_link_options(usermod_zt INTERFACE
+    # Messages of lwIP's neighbour discovery pass zt_nd6.c first, and its clock does.
+    -Wl,--wrap=nd6_input
+    -Wl,--wrap=nd6_tmr
+    # What only lwIP calls. Its library is read after ours, which is not looked into again then.
+    -Wl,--undefined=__wrap_nd6_input
+    -Wl,--undefined=__wrap_nd6_tmr
+    -Wl,--undefined=lwip_hook_ip6_input
+    -Wl,--undefined=lwip_hook_ip6_route
+    -Wl,--undefined=lwip_hook_nd6_get_gw
+    -Wl,--undefined=zt_esp32_route4
+    -Wl,--undefined=zt_netif_gateway4
+    -Wl,--undefined=zt_netif_in4
+    -Wl,--undefined=zt_netif_tcp_in
+)
 target_link_libraries(usermod INTERFACE usermod_zt)
 
 # lwIP's own sources ask the routes of our networks.

@@ -6,12 +6,13 @@
 # cpython-only: a C compiler with ThreadSanitizer
 
 import os
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from _esp32 import HERE, LWIP, core_sources, includes, need, node_sources, run
+from _esp32 import HERE, LWIP, PORT, core_sources, includes, need, node_sources, run
 
 THREADS = os.path.join(HERE, "threads")
 UNIX = os.path.join(LWIP, "contrib", "ports", "unix", "port")
@@ -20,7 +21,6 @@ UNIX = os.path.join(LWIP, "contrib", "ports", "unix", "port")
 KNOWN = "race_top:/src/api/\nrace_top:/contrib/ports/unix/\n"
 NOT_HERE = ("modzthal.c", "zt_hal_board.c", "zt_pump.c", "zt_pump_esp32.c")
 NOT_HERE += ("zt_nic_py.c", "modztplane.c")
-WRAPPED = ("-Wl,--wrap=nd6_input", "-Wl,--wrap=nd6_tmr")
 BYTES, DATAGRAMS = "600000", "300"
 
 
@@ -50,8 +50,23 @@ def compile_one(locking, path, out):
     return out
 
 
-def link(objects, program):
-    run(["gcc", "-fsanitize=thread", *WRAPPED, "-o", program, *objects, "-lpthread"])
+def link_options():
+    """Of node.cmake."""
+    with open(os.path.join(PORT, "node.cmake")) as f:
+        return re.findall(r"^    (-Wl,\S+)$", f.read(), re.M)
+
+
+def link(objects, program, options=None):
+    """{path of a source: its object} as ESP-IDF links it: our library, then lwIP's."""
+    libraries = {}
+    for path, out in objects.items():
+        part = "host" if path.startswith(THREADS) else "lwip" if path.startswith(LWIP) else "main"
+        libraries.setdefault(part, []).append(out)
+    for part in ("main", "lwip"):
+        run(["ar", "rcs", program + part + ".a", *libraries[part]])
+    command = ["gcc", "-fsanitize=thread", *(link_options() if options is None else options)]
+    command += ["-o", program, *libraries["host"], program + "main.a", program + "lwip.a"]
+    run([*command, "-lpthread"])
     return program
 
 
@@ -102,7 +117,7 @@ def outcome(program, *arguments):
 
 
 def check(objects, folder):
-    program = link(objects.values(), os.path.join(folder, "threads"))
+    program = link(objects, os.path.join(folder, "threads"))
     code, said = outcome(program, BYTES, DATAGRAMS)
     print(said[-6000:])
     assert code == 0 and said.endswith("ok\n")
@@ -111,6 +126,16 @@ def check(objects, folder):
 
 def test_no_race_with_everything_in_lwips_thread(in_lwips_thread, tmp_path):
     check(in_lwips_thread, str(tmp_path))
+
+
+def test_what_only_lwip_calls_is_linked_by_the_options_for_it(in_lwips_thread, tmp_path):
+    for left_out in link_options():
+        if "zt_netif_tcp_in" in left_out:
+            options = [o for o in link_options() if o != left_out]
+            with pytest.raises(AssertionError, match="undefined reference to `zt_netif_tcp_in"):
+                link(in_lwips_thread, str(tmp_path / "threads"), options)
+            return
+    raise AssertionError("no such option")
 
 
 def test_no_race_with_lwips_core_locking(tmp_path):
@@ -130,5 +155,5 @@ def test_a_call_past_the_stacks_context_is_noticed(in_lwips_thread, tmp_path):
     with open(wrong, "w") as f:
         f.write(text.replace(right, direct))
     objects[path] = compile_one(0, wrong, str(tmp_path / "wrong.o"))
-    code, said = outcome(link(objects.values(), str(tmp_path / "threads")), BYTES, DATAGRAMS)
+    code, said = outcome(link(objects, str(tmp_path / "threads")), BYTES, DATAGRAMS)
     assert "data race" in said and "zt_plane" in said, (code, said[-3000:])
