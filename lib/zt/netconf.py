@@ -246,10 +246,9 @@ class NetworkConfig:
     def _parse_addresses(self, d):
         blob = d.get("S") or b""
         most = min(len(blob) // 8, MAX_SPECIALISTS) * 8
-        specialists = [
-            (blob[p + 3 : p + 8], int.from_bytes(blob[p : p + 3], "big")) for p in range(0, most, 8)
-        ]
-        self._take("specialists", specialists)
+        found = [blob[p : p + 8] for p in range(0, most, 8)]
+        found = [(entry[3:], int.from_bytes(entry[:3], "big")) for entry in found]
+        self._take("specialists", found)
         blob = d.get("RT") or b""
         routes = []
         p = n = 0

@@ -165,7 +165,8 @@ class Recording:
         config = netconf.NetworkConfig.parse(text)
         same("packed again", config.pack(), text)
         same("issued to", config.issued_to, dest)
-        for item in [config.com] + list(config.capabilities) + list(config.tags) + list(config.coos):
+        held = [config.capabilities, config.tags, config.coos]
+        for item in [config.com] + [c for kind in held for c in kind]:
             if item:
                 self.credential(item)
                 same("holder", item.issued_to, dest)
