@@ -12,6 +12,7 @@ from ._compat import ticks_diff, ticks_ms, u16, unhex, wall_ms
 from .osutil import EADDRINUSE, errtext
 
 _RX_MORE = 16  # above the longest packet, so that a longer one is seen as such
+_SHORT = 1472  # holds a datagram, and a frame of a board's interfaces
 _RX_PER_STEP = 64  # our choice: timers and the stack get their turn under a flood
 _REFRESH_MS = 30000  # VL1 8.1: interface bindings and local addresses
 _SETTLE_MS = 500  # our choice: an interface that comes up changes several times
@@ -184,13 +185,20 @@ class Driver:
 
     def attach(self, node):
         self.node = node
-        self.buf = bytearray(node.limits.packet_bytes + _RX_MORE)
-        self.buf_mv = memoryview(self.buf)
+        whole = node.limits.packet_bytes + _RX_MORE
+        # The plane says when something is longer; without it the wires just give what has room.
+        self._make_buf(_SHORT if node.limits.nic_mtu + 14 <= _SHORT else whole)
         self.nics.attach(node.limits)
         self.plane = plane.start(self, node)
         if self.plane is not None:
             node.use_plane(self.plane)
+        elif len(self.buf) < whole:
+            self._make_buf(whole)
         self._announce()
+
+    def _make_buf(self, size):
+        self.buf = bytearray(size)
+        self.buf_mv = memoryview(self.buf)
 
     def step(self):
         """Do what is due. Returns the ms until the next deadline, at most."""

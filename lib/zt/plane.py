@@ -7,7 +7,7 @@
 
 import os
 
-from . import frames, log, planesync
+from . import drops, frames, log, planesync
 from ._compat import const, elapsed, ticks_add, ticks_diff, u16
 from .planesync import ADMITTED, SENDABLE
 
@@ -324,34 +324,46 @@ class Plane:
     def events(self, now):
         """Process what the plane has for us; True if there was any."""
         n = self.c.event(self._buf, self._meta)
-        if n < 0:
+        if n == -1:
             return False
-        while n >= 0:
+        while n != -1:
+            f = self._mv[:n] if n >= 0 else self._long_event(-1 - n)
             try:
-                self._event(now, self._meta, n)
+                if f is not None:
+                    self._event(now, self._meta, f)
             except OSError as e:
                 # A state file that cannot be written; the node itself is unharmed.
                 log.error("driver", str(e))
             n = self.c.event(self._buf, self._meta)
         return True
 
-    def _event(self, now, meta, n):
+    def _long_event(self, n):
+        """The next event, which is longer than our buffer; None if there is no memory for it."""
+        try:
+            buf = bytearray(n)
+        except MemoryError:
+            self.c.event_drop()
+            self.node.drop(drops.MEMORY)
+            return None
+        self.c.event(buf, self._meta)
+        return memoryview(buf)
+
+    def _event(self, now, meta, f):
         kind = meta[0]
         if kind == _PACKET:
             wire = meta[3] if meta[3] != _NONE else None
             remote = (bytes(meta[12 : 12 + meta[11]]), u16(meta, 28))
             if meta[1] & _OPENED:
-                self.node.process_opened_packet(now, wire, remote, self._mv[:n])
+                self.node.process_opened_packet(now, wire, remote, f)
             elif meta[1] & _WHOLE:
-                self.node.process_whole_packet(now, wire, remote, self._mv[:n])
+                self.node.process_whole_packet(now, wire, remote, f)
             else:
-                self.node.process_wire_packet(now, wire, remote, self._mv[:n])
+                self.node.process_wire_packet(now, wire, remote, f)
         elif kind == _FRAME:
-            self.driver.nics.sent(now, meta[5], self._mv, n)
+            self.driver.nics.sent(now, meta[5], f, len(f))
         elif kind == _COPY:
             for nwid, index in self.networks.items():
                 if index == meta[4]:
-                    f = self._mv[:n]
                     frames.copy(
                         self.node.vl2.networks[nwid],
                         now,

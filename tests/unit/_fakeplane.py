@@ -119,10 +119,16 @@ class FakeC:
     def event(self, buf, meta):
         if not self.waiting:
             return -1
-        head, data = self.waiting.pop(0)
+        head, data = self.waiting[0]
+        if len(data) > len(buf):
+            return -1 - len(data)
+        del self.waiting[0]
         meta[: len(head)] = head
         buf[: len(data)] = data
         return len(data)
+
+    def event_drop(self):
+        del self.waiting[0]
 
     def stop(self):
         self.flush(0xFF, -1)

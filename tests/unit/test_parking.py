@@ -128,13 +128,13 @@ def test_authentic_packets_are_not_pushed_out_by_others():
 def test_data_does_not_push_out_what_paths_depend_on():
     e = Expected(4)
     hello = b"hello id"
-    data = [bytes(7) + bytes((i,)) for i in range(100)]
+    data = [bytes((i,)) + bytes(7) for i in range(100)]
     e.add(0, hello, VERB_HELLO, b"x")
     for packet_id in data:
-        e.add(0, packet_id[::-1], VERB_EXT_FRAME, b"x")
+        e.add(0, packet_id, VERB_EXT_FRAME, b"x")
     assert e.find(5, hello, VERB_HELLO, b"x") == 5
-    assert e.find(5, data[99][::-1], VERB_EXT_FRAME, b"x") == 5
-    assert e.find(5, data[30][::-1], VERB_EXT_FRAME, b"x") is None
+    assert e.find(5, data[99], VERB_EXT_FRAME, b"x") == 5
+    assert e.find(5, data[30], VERB_EXT_FRAME, b"x") is None
     assert e.find(5, hello, VERB_ECHO, b"x") is None
     assert e.find(5, hello, VERB_HELLO, b"y") is None
     assert e.find(60000, hello, VERB_HELLO, b"x") is None

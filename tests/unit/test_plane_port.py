@@ -221,6 +221,32 @@ def test_what_has_expired_goes_to_python():
     w.close()
 
 
+def test_an_event_longer_than_the_buffer_waits_for_a_longer_one():
+    w = World().known()
+    for n in (900, 10, 901, 20):
+        w.send(w.sealed(0x0A, bytes(n)))
+    short = bytearray(500)
+    assert w.event() == (1, 1) and w.n == 928
+    assert w.event() == (1, 1) and w.n == 38
+    for _ in range(3):
+        _ztplane.drain()
+        hal.wait(10)
+        assert _ztplane.event(short, w.meta) == -1 - 929
+    whole = bytearray(929)
+    assert _ztplane.event(whole, w.meta) == 929 and whole[27] == 0x0A
+    assert _ztplane.event(short, w.meta) == 48
+    w.send(w.sealed(0x0A, bytes(700)))
+    w.send(w.sealed(0x0A, bytes(30)))
+    hal.wait(20)
+    _ztplane.drain()
+    assert _ztplane.event(short, w.meta) == -1 - 728
+    _ztplane.event_drop()
+    _ztplane.drain()
+    assert _ztplane.event(short, w.meta) == 58
+    assert _ztplane.event(short, w.meta) == -1
+    w.close()
+
+
 def test_what_was_deleted_or_flushed_goes_to_python():
     for drop in (
         lambda w: _ztplane.peer_del(B),

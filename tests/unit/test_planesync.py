@@ -306,6 +306,14 @@ def test_events_go_where_python_would_have_got_them():
     w.c.waiting = [(bytes(head), data[2])]
     w.p.events(w.sim.now)
     assert w.a.cb.frames[before:] == [(w.nwid, w.mac_b, w.mac_a, IPV4, b"sealed")]
+    # One that is longer than the buffer, and what comes after it.
+    w.p._buf = w.p._buf[:100]
+    w.p._mv = memoryview(w.p._buf)
+    long = frame + bytes(100)
+    w.c.waiting = [(bytes((2, 0, 0, 255, 0, 3)), long), (bytes((2, 0, 0, 255, 0, 3)), frame)]
+    del w.p.driver.nics.frames[:]
+    assert w.p.events(w.sim.now) and not w.p.events(w.sim.now)
+    assert w.p.driver.nics.frames == [(3, long), (3, frame)]
 
 
 def test_a_multicast_installs_its_group_until_somebody_comes_or_goes():

@@ -223,7 +223,7 @@ static mp_obj_t drain(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(drain_obj, drain);
 
-// event(buf, meta): bytes of the oldest event in buf, -1 for none. meta: kind, flags, copy flags, wire (255:
+// event(buf, meta): bytes of the oldest event in buf, -1 for none, -1 - n when it needs n bytes and waits. meta: kind, flags, copy flags, wire (255:
 // none), network, interface, address (5), then from 11 on the source as an address of the wire.
 static mp_obj_t event(mp_obj_t buf_in, mp_obj_t meta_in) {
     mp_buffer_info_t buf;
@@ -231,8 +231,9 @@ static mp_obj_t event(mp_obj_t buf_in, mp_obj_t meta_in) {
     uint8_t *meta = room_of(meta_in, META);
     zt_plane_event_t ev;
     need();
-    if (!zt_run_event(&ev, buf.buf, buf.len)) {
-        return MP_OBJ_NEW_SMALL_INT(-1);
+    const int got = zt_run_event(&ev, buf.buf, buf.len);
+    if (got != 1) {
+        return MP_OBJ_NEW_SMALL_INT(got == 0 ? -1 : -1 - (int)ev.n);
     }
     meta[0] = ev.kind;
     meta[1] = ev.flags;
@@ -248,6 +249,14 @@ static mp_obj_t event(mp_obj_t buf_in, mp_obj_t meta_in) {
     return MP_OBJ_NEW_SMALL_INT(ev.n);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(event_obj, event);
+
+// event_drop(): give up the oldest event, for which there is no memory.
+static mp_obj_t event_drop(void) {
+    need();
+    zt_run_event_drop();
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(event_drop_obj, event_drop);
 
 // ---- counters and times, written to an array of 64-bit numbers each
 
@@ -369,6 +378,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_expire), MP_ROM_PTR(&expire_obj) },
     { MP_ROM_QSTR(MP_QSTR_drain), MP_ROM_PTR(&drain_obj) },
     { MP_ROM_QSTR(MP_QSTR_event), MP_ROM_PTR(&event_obj) },
+    { MP_ROM_QSTR(MP_QSTR_event_drop), MP_ROM_PTR(&event_drop_obj) },
     { MP_ROM_QSTR(MP_QSTR_counters), MP_ROM_PTR(&counters_obj) },
     { MP_ROM_QSTR(MP_QSTR_names), MP_ROM_PTR(&names_obj) },
 };

@@ -304,18 +304,25 @@ bool zt_run_drain(void) {
 
 static int event(void *arg) {
     const call_t *c = arg;
-    int got;
-    while ((got = zt_plane_event_get(zt_plane, c->out, c->out2, c->number)) < 0) {
-        zt_plane_event_drop(zt_plane);
-    }
+    const int got = zt_plane_event_get(zt_plane, c->out, c->out2, c->number);
     zt_plane_event_t next;
     // None is empty, so the one after stays.
-    ZT_STORE(pending, got == 1 && zt_plane_event_get(zt_plane, &next, NULL, 0) != 0);
+    ZT_STORE(pending, got != 0 && zt_plane_event_get(zt_plane, &next, NULL, 0) != 0);
     return got;
 }
 
-bool zt_run_event(zt_plane_event_t *out, uint8_t *buf, size_t room) {
-    return zt_plane_pending() && ENTER(event, .out = out, .out2 = buf, .number = (uint32_t)room) == 1;
+int zt_run_event(zt_plane_event_t *out, uint8_t *buf, size_t room) {
+    return zt_plane_pending() ? ENTER(event, .out = out, .out2 = buf, .number = (uint32_t)room) : 0;
+}
+
+static int event_drop(void *arg) {
+    (void)arg;
+    zt_plane_event_drop(zt_plane);
+    return 0;
+}
+
+void zt_run_event_drop(void) {
+    ENTER(event_drop, .ttl = 0);
 }
 
 static int counters(void *arg) {

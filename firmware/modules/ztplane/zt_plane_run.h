@@ -42,8 +42,11 @@ void zt_run_expire(void);
 
 // zt_port_drain().
 bool zt_run_drain(void);
-// The oldest event that has room in buf: true with *event and its bytes. Longer ones are given up.
-bool zt_run_event(zt_plane_event_t *event, uint8_t *buf, size_t room);
+// The oldest event: 1 with *event and its bytes in buf, 0 for none, -1 when it needs event->n bytes: then it
+// stays the oldest.
+int zt_run_event(zt_plane_event_t *event, uint8_t *buf, size_t room);
+// Gives up the oldest event.
+void zt_run_event_drop(void);
 void zt_run_counters(uint32_t out[ZT_PLANE_COUNTERS], zt_io_counters_t *io);
 
 #endif

@@ -181,7 +181,7 @@ static void turn(void) {
     static uint8_t buf[ZT_PLANE_PACKET_MAX];
     zt_plane_event_t ev;
     ask_t a = { .buf = buf };
-    while (zt_run_event(&ev, buf, sizeof(buf))) {
+    while (zt_run_event(&ev, buf, sizeof(buf)) == 1) {
         if (ev.kind == ZT_PLANE_EVENT_FRAME) {
             frame(buf, ev.n);
         }
