@@ -154,8 +154,8 @@ void zt_hal_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_ad
     int wire = zt_hal_wire_number(arg);
     zt_addr_t from;
     if (zt_netif_ours(ip_current_input_netif())) {
-        // Out of one of our networks: lwIP takes a packet for any address it has from any interface. A
-        // tunnel in the tunnel has no end, and the plane is not to be entered from within.
+        // Out of one of our networks, to all: one to the board's own address is refused before
+        // (zt_netif_strong.c). A tunnel in the tunnel has no end, and the plane is not to be entered from within.
         zt_hal_drops.rx_loop++;
         pbuf_free(p);
         return;
