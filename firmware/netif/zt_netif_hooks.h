@@ -39,6 +39,8 @@ err_t zt_netif_tcp_in(const struct tcp_hdr *head, u16_t options, u16_t first, co
 // LWIP_HOOK_IP4_ROUTE_SRC is in lwipopts.h: lwIP's own headers must know of it.
 #define LWIP_HOOK_IP4_INPUT(p, inp) zt_netif_in4(p, inp)
 #define LWIP_HOOK_IP6_INPUT(p, inp) zt_netif_in6(p, inp)
+// lwIP's own first sequence number is a count of its ticks: who knows when a connection was made could write into it.
+#define LWIP_HOOK_TCP_ISN(ip, port, remote_ip, remote_port) LWIP_RAND()
 #define LWIP_HOOK_ETHARP_GET_GW(netif, dest) zt_netif_gateway4(netif, dest)
 #define LWIP_HOOK_IP6_ROUTE(src, dest) zt_netif_route6(src, dest)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, head, options, first, second, p) \

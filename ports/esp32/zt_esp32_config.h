@@ -40,6 +40,10 @@
 #error "CONFIG_LWIP_HOOK_IP6_INPUT_CUSTOM is needed: else an address on a network is reached from the Wi-Fi, too"
 #endif
 
+#if CONFIG_LWIP_HOOK_TCP_ISN_NONE
+#error "CONFIG_LWIP_HOOK_TCP_ISN_NONE is on: others could guess the sequence numbers of connections and write into them"
+#endif
+
 #if CONFIG_BT_ENABLED
 #error "CONFIG_BT_ENABLED is on: Wi-Fi, Bluetooth and the node do not fit into the internal RAM together"
 #endif

@@ -106,6 +106,23 @@ def test_the_same_subnet_twice_the_source_decides():
     two.close()
 
 
+def syn(n, mac, own, port):
+    """A SYN from 10.0.0.9 to port 80: [(interface, frame)] of what TCP answers."""
+    # The peer makes itself known first, so that the answer needs no ARP.
+    arp = b"\0\x01\x08\0\x06\x04\0\x01" + FAR + ip4("10.0.0.9") + bytes(6) + own
+    hal.nic_input(n, mac + FAR + b"\x08\x06" + arp)
+    sent()
+    tcp = port.to_bytes(2, "big") + b"\0\x50" + b"\0\0\0\x01" + bytes(4)
+    tcp += b"\x50\x02\xff\xff" + bytes(4)
+    pseudo = ip4("10.0.0.9") + own + b"\0\x06" + len(tcp).to_bytes(2, "big")
+    tcp = tcp[:16] + checksum(pseudo + tcp).to_bytes(2, "big") + tcp[18:]
+    head = b"\x45\0" + (20 + len(tcp)).to_bytes(2, "big") + b"\0\0\0\0\x40\x06\0\0"
+    head += ip4("10.0.0.9") + own
+    head = head[:10] + checksum(head).to_bytes(2, "big") + head[12:]
+    hal.nic_input(n, mac + FAR + b"\x08\0" + head + tcp)
+    return [(i, f) for i, f in sent() if f[12:14] == b"\x08\0" and f[23] == 6]
+
+
 def test_the_same_subnet_twice_a_connection_is_answered_where_it_came_from():
     two = Two("10.0.0.1", 24, "10.0.0.2", 24)
     server = lwip.socket()
@@ -113,20 +130,25 @@ def test_the_same_subnet_twice_a_connection_is_answered_where_it_came_from():
     server.bind(("0.0.0.0", 80))
     server.listen(4)
     for own, n, mac in ((ip4("10.0.0.1"), two.a, MAC), (ip4("10.0.0.2"), two.b, MAC2)):
-        # The peer makes itself known first, so that the answer needs no ARP.
-        arp = b"\0\x01\x08\0\x06\x04\0\x01" + FAR + ip4("10.0.0.9") + bytes(6) + own
-        hal.nic_input(n, mac + FAR + b"\x08\x06" + arp)
-        sent()
-        tcp = b"\x30\x39\0\x50" + b"\0\0\0\x01" + bytes(4) + b"\x50\x02\xff\xff" + bytes(4)
-        pseudo = ip4("10.0.0.9") + own + b"\0\x06" + len(tcp).to_bytes(2, "big")
-        tcp = tcp[:16] + checksum(pseudo + tcp).to_bytes(2, "big") + tcp[18:]
-        head = b"\x45\0" + (20 + len(tcp)).to_bytes(2, "big") + b"\0\0\0\0\x40\x06\0\0"
-        head += ip4("10.0.0.9") + own
-        head = head[:10] + checksum(head).to_bytes(2, "big") + head[12:]
-        hal.nic_input(n, mac + FAR + b"\x08\0" + head + tcp)
-        answers = [(i, f) for i, f in sent() if f[12:14] == b"\x08\0" and f[23] == 6]
+        answers = syn(n, mac, own, 12345)
         assert len(answers) == 1 and answers[0][0] == n
         assert answers[0][1][47] == 0x12  # SYN, ACK
+    server.close()
+    two.close()
+
+
+def test_first_sequence_numbers_cannot_be_guessed():
+    two = Two("10.0.0.1", 24, "10.7.0.1", 24)
+    server = lwip.socket()
+    server.setsockopt(lwip.SOL_SOCKET, lwip.SO_REUSEADDR, 1)
+    server.bind(("0.0.0.0", 80))
+    server.listen(8)
+    seen = []
+    for i in range(8):
+        (answer,) = syn(two.a, MAC, ip4("10.0.0.1"), 12345 + i)
+        seen.append(int.from_bytes(answer[1][38:42], "big"))
+    steps = [seen[i + 1] - seen[i] & 0xFFFFFFFF for i in range(7)]
+    assert len(set(steps)) == 7 and max(steps) >> 24, steps
     server.close()
     two.close()
 
