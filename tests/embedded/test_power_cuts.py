@@ -116,3 +116,30 @@ def test_power_cut_in_the_first_formatting(tmp_path):
             repl.put("/x", b"works")
             assert repl.eval("open('/x').read()") == "works"
     raise AssertionError("formatting never ended")
+
+
+def test_the_last_write_is_torn_at_a_random_byte(tmp_path):
+    # What the tests above rest on: the write stops somewhere, in the middle of a byte.
+    disk = str(tmp_path / "disk")
+    qemu_board.make_disk(disk)
+    with qemu_board.Board(disk=disk) as machine:
+        machine.connect().enter_idle()  # formatted
+    places, torn = set(), 0
+    draw = random.Random(1)
+    for seed in [draw.randrange(1, 1 << 31) for _ in range(6)]:
+        with open(disk, "r+b") as f:
+            f.seek(120 * 4096)
+            f.write(b"\xff" * 4096)
+        with qemu_board.Board(disk=disk, append="cut=1 seed=%d" % seed) as machine:
+            repl = machine.connect()
+            repl.enter_idle()
+            repl.start("import _board\n_board.Flash().writeblocks(120, bytes(256), 0)")
+            assert machine.exit_status(10) == qemu_board.CUT
+        with open(disk, "rb") as f:
+            f.seek(120 * 4096)
+            found = f.read(4096)
+        whole = len(found) - len(found.lstrip(b"\0"))
+        assert whole < 256 and found[whole + 1 :] == b"\xff" * (4095 - whole), seed
+        places.add(whole)
+        torn += found[whole] not in (0, 0xFF)
+    assert len(places) > 3 and torn > 3, (places, torn)

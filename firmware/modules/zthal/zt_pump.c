@@ -113,7 +113,7 @@ static mp_obj_t set_pump(mp_obj_t f) {
     MP_STATE_VM(zt_pump) = f == mp_const_none ? MP_OBJ_NULL : f;
     forced = true;
     complained = failed = false;
-    zt_port_wake();
+    zt_port_kick(); // a turn is due, but the next wait is not to end for that
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_1(zt_set_pump_obj, set_pump);
