@@ -8,6 +8,13 @@
 
 #include "zt_rules_match.h"
 
+// `zt rules explain` is no command of boards.
+#if ZT_BOARD
+#define TRACED(s) ((void)(s), 0)
+#else
+#define TRACED(s) ((s)->trace != NULL)
+#endif
+
 // Bytes of fields by type.
 static const uint8_t FIELDS[64] = {
     [ACTION_TEE] = 14,     [ACTION_WATCH] = 14,   [ACTION_REDIRECT] = 14, [SOURCE_ADDRESS] = 5,
@@ -108,7 +115,7 @@ static unsigned run(state_t *s, const uint8_t *raw, size_t n) {
             }
             set = 1;
         }
-        if (s->trace) {
+        if (TRACED(s)) {
             note(s, index, type, answer, seen, result);
         }
         if (result != ZT_RULES_GOES_ON) {
