@@ -6,7 +6,7 @@
 
 from . import rulesjson
 from ._compat import hexs
-from .rulematch import FIELDS, MATCHES, NO, YES, same
+from .rulematch import FIELDS, MATCHES, NO, WHICH, YES, same
 from .rules import ACCEPT, DROP, NO_MATCH, REDIRECT, SUPER_ACCEPT, Filter
 
 UNASKED = 4  # beside the answers of rulematch.py
@@ -72,7 +72,8 @@ class Tracer(Filter):
                 result, did = DROP, CUT
             elif kind >= _FIRST_MATCH:
                 if matched or t & _OR:
-                    answer = int(MATCHES[kind - _FIRST_MATCH](self, rules, q))
+                    i = kind - _FIRST_MATCH
+                    answer = int(MATCHES[i](self, rules, q, WHICH[i]))
                     yes = answer == YES or (answer != NO and bool(answer) != bool(t & _NOT))
                     matched = matched or yes if t & _OR else yes
                 shown = matched

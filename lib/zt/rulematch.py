@@ -4,10 +4,10 @@
 # bytes and the frame. It knows frames and rule fields; what a match means for the frame is decided
 # in rules.py.
 #
-# A function takes (s, r, q): s is the rules.Filter that holds the frame, r the rule bytes, q where
-# the fields of this rule start. It answers FALSE or TRUE, which the NOT bit inverts, or NO or YES,
-# which it cannot. Fields are compared byte by byte so that no match allocates, except the three
-# that say so.
+# A function takes (s, r, q, x): s is the rules.Filter that holds the frame, r the rule bytes, q
+# where the fields of this rule start, x what tells its match types apart. It answers FALSE or
+# TRUE, which the NOT bit inverts, or NO or YES, which it cannot. Fields are compared byte by byte
+# so that no match allocates, except the three that say so.
 
 from ._compat import const
 
@@ -39,43 +39,23 @@ def _same_prefix(a, ao, b, bo, bits):
     return bits == 0 or (a[ao + whole] ^ b[bo + whole]) >> (8 - bits) == 0
 
 
-def _source_address(s, r, q):
-    return same(r, q, s.source, 0, 5)
+def _address(s, r, q, dest):
+    return same(r, q, s.dest if dest else s.source, 0, 5)
 
 
-def _dest_address(s, r, q):
-    return same(r, q, s.dest, 0, 5)
+def _vlan(s, r, q, more):
+    # Frames have no VLAN here: its numbers are always 0.
+    return not (r[q] or r[q + more])
 
 
-def _zero_u16(s, r, q):
-    # Frames have no VLAN here: the VLAN id is always 0.
-    return not (r[q] or r[q + 1])
-
-
-def _zero_u8(s, r, q):
-    return not r[q]
-
-
-def _mac_source(s, r, q):
-    return same(r, q, s.mac_source, 0, 6)
-
-
-def _mac_dest(s, r, q):
-    return same(r, q, s.mac_dest, 0, 6)
+def _mac(s, r, q, dest):
+    return same(r, q, s.mac_dest if dest else s.mac_source, 0, 6)
 
 
 def _ipv4(s, r, q, at):
     if s.ip != 4:
         return NO
     return _same_prefix(s.frame, at, r, q, min(r[q + 4], 32))
-
-
-def _ipv4_source(s, r, q):
-    return _ipv4(s, r, q, 12)
-
-
-def _ipv4_dest(s, r, q):
-    return _ipv4(s, r, q, 16)
 
 
 def _ipv6(s, r, q, at):
@@ -97,15 +77,7 @@ def _ipv6(s, r, q, at):
     return TRUE
 
 
-def _ipv6_source(s, r, q):
-    return _ipv6(s, r, q, 8)
-
-
-def _ipv6_dest(s, r, q):
-    return _ipv6(s, r, q, 24)
-
-
-def _ip_tos(s, r, q):
+def _ip_tos(s, r, q, x):
     f = s.frame
     if s.ip == 4:
         x = f[1]
@@ -144,17 +116,17 @@ def walk(s):
     return s.l4 > 0
 
 
-def _ip_protocol(s, r, q):
+def _ip_protocol(s, r, q, x):
     if not walk(s):
         return NO
     return s.proto == r[q]
 
 
-def _ethertype(s, r, q):
+def _ethertype(s, r, q, x):
     return s.ethertype == r[q] << 8 | r[q + 1]
 
 
-def _icmp(s, r, q):
+def _icmp(s, r, q, x):
     if not walk(s) or s.proto != (1 if s.ip == 4 else 0x3A):
         return NO
     pos = _l4(s)
@@ -186,15 +158,7 @@ def _port(s, r, q, at):
     return r[q] << 8 | r[q + 1] <= port <= (r[q + 2] << 8 | r[q + 3])
 
 
-def _source_port(s, r, q):
-    return _port(s, r, q, 0)
-
-
-def _dest_port(s, r, q):
-    return _port(s, r, q, 2)
-
-
-def _characteristics(s, r, q):
+def _characteristics(s, r, q, x):
     # Only the top byte and the low 12 bits of the mask have a meaning; see VL2 4.6.
     high = r[q]
     if high & 0x80 and s.inbound:
@@ -251,11 +215,11 @@ def _sender_ip_known(s):
     return False
 
 
-def _frame_size(s, r, q):
+def _frame_size(s, r, q, x):
     return r[q] << 8 | r[q + 1] <= s.n <= (r[q + 2] << 8 | r[q + 3])
 
 
-def _random(s, r, q):
+def _random(s, r, q, x):
     # Allocates: four random bytes, compared as they stand on the wire.
     return bytes(s.random(4)) <= bytes(r[q : q + 4])
 
@@ -287,26 +251,6 @@ def _u32(r, q):
     return r[q] << 24 | r[q + 1] << 16 | r[q + 2] << 8 | r[q + 3]
 
 
-def _tags_difference(s, r, q):
-    return _tags(s, r, q, 0)
-
-
-def _tags_and(s, r, q):
-    return _tags(s, r, q, 1)
-
-
-def _tags_or(s, r, q):
-    return _tags(s, r, q, 2)
-
-
-def _tags_xor(s, r, q):
-    return _tags(s, r, q, 3)
-
-
-def _tags_equal(s, r, q):
-    return _tags(s, r, q, 4)
-
-
 def _tag_of_one(s, r, q, receiver):
     if s.super_accept:
         s.skip = True
@@ -321,15 +265,7 @@ def _tag_of_one(s, r, q, receiver):
     return NO
 
 
-def _tag_sender(s, r, q):
-    return _tag_of_one(s, r, q, False)
-
-
-def _tag_receiver(s, r, q):
-    return _tag_of_one(s, r, q, True)
-
-
-def _integer_range(s, r, q):
+def _integer_range(s, r, q, x):
     # Allocates on boards: the numbers are up to 64 bits wide.
     little = r[q + 18] & 0x80
     bits = (r[q + 18] & 0x3F) + 1
@@ -348,44 +284,27 @@ def _integer_range(s, r, q):
     return low <= value <= int.from_bytes(bytes(r[q + 8 : q + 16]), "big")
 
 
-def _unknown(s, r, q):
+def _unknown(s, r, q, x):
     return bool(s.ctx.flags & _FLAG_UNKNOWN_IS_TRUE)
 
 
 # Match types 16..63. Beside each function, in FIELDS, how many bytes its fields take; the same for
 # the actions 0..15. A rule is read at these offsets whatever its own length says.
 _KNOWN = (
-    _source_address,
-    _dest_address,
-    _zero_u16,
-    _zero_u8,
-    _zero_u8,
-    _mac_source,
-    _mac_dest,
-    _ipv4_source,
-    _ipv4_dest,
-    _ipv6_source,
-    _ipv6_dest,
-    _ip_tos,
-    _ip_protocol,
-    _ethertype,
-    _icmp,
-    _source_port,
-    _dest_port,
-    _characteristics,
-    _frame_size,
-    _random,
-    _tags_difference,
-    _tags_and,
-    _tags_or,
-    _tags_xor,
-    _tags_equal,
-    _tag_sender,
-    _tag_receiver,
-    _integer_range,
+    (_address, _address, _vlan, _vlan, _vlan, _mac, _mac, _ipv4, _ipv4, _ipv6, _ipv6, _ip_tos)
+    + (_ip_protocol, _ethertype, _icmp, _port, _port, _characteristics, _frame_size, _random)
+    + (_tags, _tags, _tags, _tags, _tags, _tag_of_one, _tag_of_one, _integer_range)
 )
 FIRST_KNOWN = const(24)
 MATCHES = (_unknown,) * 8 + _KNOWN + (_unknown,) * (40 - len(_KNOWN))
+# Source or destination, where in the frame, VLAN fields of two bytes, the operation on tags.
+WHICH = bytes(
+    (0,) * 8
+    + (0, 1, 1, 0, 0, 0, 1, 12, 16, 8, 24, 0)
+    + (0, 0, 0, 0, 2, 0, 0, 0)
+    + (0, 1, 2, 3, 4, 0, 1, 0)
+    + (0,) * 12
+)
 FIELDS = bytes(
     (0, 0, 14, 14, 14)
     + (0,) * 19

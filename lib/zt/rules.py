@@ -7,7 +7,7 @@
 
 from . import mac
 from ._compat import const
-from .rulematch import FIELDS, FIRST_KNOWN, MATCHES, same
+from .rulematch import FIELDS, FIRST_KNOWN, MATCHES, WHICH, same
 
 NO_MATCH = const(0)
 DROP = const(1)
@@ -184,7 +184,9 @@ class Filter:
         flags = _WATCH_FLAGS if watch else _TEE_FLAGS
         self.copies.append((dest, flags[bool(self.inbound)], length))
 
-    def run(self, rules, inbound, frame, ethertype, mac_source, mac_dest, zt_source, zt_dest, ctx):
+    def run(  # not on boards
+        self, rules, inbound, frame, ethertype, mac_source, mac_dest, zt_source, zt_dest, ctx
+    ):
         """Evaluate one rule list (VL2 4.2). The other side's record is taken from `remote`."""
         self.ctx = ctx
         self._config = None
@@ -224,7 +226,8 @@ class Filter:
             if kind >= _FIRST_MATCH:
                 if matched or t & _OR:
                     # FALSE 0, TRUE 1, NO 2, YES 3: the NOT bit inverts only the first two.
-                    m = MATCHES[kind - _FIRST_MATCH](self, rules, q)
+                    i = kind - _FIRST_MATCH
+                    m = MATCHES[i](self, rules, q, WHICH[i])
                     r = m == 3 or (m != 2 and bool(m) != bool(t & _NOT))
                     matched = (matched or r) if t & _OR else r
             elif not matched:

@@ -91,7 +91,7 @@ class _Settings:
         self.set("networks", b"".join(lines) or None)
 
 
-class Memory(_Settings):
+class Memory(_Settings):  # not on boards
     """In memory only, for tests and for programs that keep their settings elsewhere."""
 
     def __init__(self, values=None):

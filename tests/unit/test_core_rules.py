@@ -125,8 +125,8 @@ class Watch:
         rules.MATCHES = self.kept
 
     def _wrap(self, kind, f):
-        def match(s, r, q):
-            answer = int(f(s, r, q))
+        def match(s, r, q, x):
+            answer = int(f(s, r, q, x))
             self.asked.append((kind, answer))
             return answer
 
