@@ -86,13 +86,13 @@ static bool within_budget(uint32_t now, size_t n) {
     return true;
 }
 
-// Brings a datagram to the plane and lets go of it; true if Python has to see something before the next one.
-static bool process(int wire, const zt_addr_t *from, struct pbuf *p) {
+// Brings a datagram to the plane and lets go of it.
+static void process(int wire, const zt_addr_t *from, struct pbuf *p) {
     uint32_t now = zt_port_ms();
     if (!within_budget(now, p->tot_len)) {
         zt_hal_drops.rx_budget++;
         pbuf_free(p);
-        return false;
+        return;
     }
     if (p->next != NULL || p->ref != 1) {
         // In pieces, or somebody else's too: not ours to write to.
@@ -100,7 +100,7 @@ static bool process(int wire, const zt_addr_t *from, struct pbuf *p) {
         if (copy == NULL) {
             zt_hal_drops.rx_memory++;
             pbuf_free(p);
-            return false;
+            return;
         }
         pbuf_copy(copy, p);
         pbuf_free(p);
@@ -109,11 +109,10 @@ static bool process(int wire, const zt_addr_t *from, struct pbuf *p) {
     zt_io_counters.rx_messages++;
     zt_io_counters.rx_datagrams++;
     owner_t owner = { p, false };
-    int result = zt_plane_rx(zt_plane, now, wire, from, p->payload, p->len, &owner);
+    zt_plane_rx(zt_plane, now, wire, from, p->payload, p->len, &owner);
     if (!owner.taken) {
         pbuf_free(p);
     }
-    return result == ZT_PLANE_EVENT;
 }
 
 #define FRAME_MIN 60
@@ -188,13 +187,12 @@ void zt_port_plane(void) {
 }
 
 bool zt_port_drain(void) {
-    while (zt_plane != NULL && queue_count != 0) {
+    // One that waits behind an event waits until Python has taken it, whoever calls.
+    while (zt_plane != NULL && queue_count != 0 && !zt_plane_pending()) {
         int wire;
         zt_addr_t from;
         struct pbuf *p = queue_get(&wire, &from);
-        if (process(wire, &from, p)) {
-            break;
-        }
+        process(wire, &from, p);
     }
     return zt_port_more();
 }
