@@ -9,8 +9,6 @@ from .const import DONE, IGNORED, VERB_ECHO, VERB_PUSH_DIRECT_PATHS
 
 _PUSH_RELAYED_MS = const(15000)
 _PUSH_DIRECT_MS = const(120000)
-_PUSH_CHAIN_MS = const(30000)
-_PUSH_CHAIN_MAX = const(8)
 _PER_SCOPE = const(8)
 _PUSH_BYTES = const(1200)
 
@@ -52,12 +50,7 @@ def push_received(node, now, rx):
     if n < 30:
         raise ValueError("PUSH_DIRECT_PATHS truncated")
     peer = rx.peer
-    if elapsed(now, peer.push_received, _PUSH_CHAIN_MS):
-        peer.push_count = 0
-    else:
-        peer.push_count += 1
-    peer.push_received = now
-    if peer.push_count >= _PUSH_CHAIN_MAX:
+    if not peer.push_allowed(now):
         node.drop(drops.GATED)
         return DONE
     per_scope = {}

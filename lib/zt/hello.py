@@ -207,7 +207,7 @@ def finish(node, now, rx, peer):
             newer,
         ),
     )
-    peer.runs(p[28], (p[29], p[30], u16(p, 31)), node.topology.peers.values())
+    peer.runs((p[28], p[29], p[30], u16(p, 31)), node.topology.peers.values())
     return DONE
 
 
@@ -248,7 +248,7 @@ def ok(node, now, rx, rtt_ms):
             raise ValueError("world data runs over the end")
         if upstream and o < end:
             _worlds(node, now, rx, p[:end], o)
-    peer.runs(p[45], (p[46], p[47], u16(p, 48)), node.topology.peers.values())
+    peer.runs((p[45], p[46], p[47], u16(p, 48)), node.topology.peers.values())
     if rx.hops == 0:
         node.topology.path(now, rx.local_socket, rx.remote).sample(rtt_ms)
     return DONE

@@ -128,7 +128,8 @@ def _search(node, now, peer, endpoints):
     for remote in peer.cached_paths:
         if node.acceptable(peer.address, None, remote):
             sent = hello.send(node, now, peer, None, remote) or sent
-    peer.cached_paths = ()
+    if peer.cached_paths:
+        peer.cached_paths = ()
     sent = _endpoints(node, now, peer, endpoints) or sent
     if not sent:
         hello.send(node, now, peer, None, None)

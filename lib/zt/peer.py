@@ -45,6 +45,9 @@ _PROBES = const(5)
 _PROBE_MS = const(900)  # probes go out each second; those closer together count as one
 _DEAD_MS = const(4500)
 _FORGET_MS = const(3600000)
+_SECOND = const(1000)
+_PUSH_CHAIN_MS = const(30000)
+_PUSH_CHAIN_MAX = const(8)
 
 
 class Slot:
@@ -107,8 +110,8 @@ class Slot:
 class Peer:
     # What most peers never need stands here: an attribute takes memory once it is set.
     slots = ()
-    proto = 0
-    version = (0, 0, 0)
+    vouched = VOUCHED_SELF
+    software = (0, 0, 0, 0)  # protocol, major, minor, revision
     state = STATE_UNKNOWN
     known_since = None
     last_receive = None
@@ -118,14 +121,12 @@ class Peer:
     last_sent = None
     unanswered_since = None  # the first time after we heard it
     last_push = None
-    push_received = None
-    push_count = 0
+    pushes = None  # received in a row: when the last, how many but the first
     whois_window = None
     whois_answers = 0
     whois_unknown = 0
     last_echo_answer = None  # over a relay
-    confirm_window = None
-    confirms = 0
+    confirms = None  # HELLOs to new addresses: since when, how many
     last_world = None  # when we sent it our planet
     last_relay_probe = None
     last_try_remote = None
@@ -139,22 +140,30 @@ class Peer:
     def __init__(self, identity, key, vouched=VOUCHED_SELF):
         self.address = identity.address
         self.public = identity.public
-        self.vouched = vouched
+        if vouched != self.vouched:
+            self.vouched = vouched
         self.key = key  # 48 bytes, secret
 
     @property
     def identity(self):
         return Identity(self.address, self.public)  # a short life each; its keys are shared
 
-    def runs(self, proto, version, others):
+    @property
+    def proto(self):
+        return self.software[0]
+
+    @property
+    def version(self):
+        return self.software[1:]
+
+    def runs(self, software, others):
         """What it runs; who runs the same among `others` has the tuple for both."""
-        self.proto = proto
-        if self.version != version:
+        if self.software != software:
             for p in others:
-                if p.version == version:
-                    version = p.version
+                if p.software == software:
+                    software = p.software
                     break
-            self.version = version
+            self.software = software
 
     # --- paths
 
@@ -297,15 +306,22 @@ class Peer:
         """May one more HELLO go to an address this peer's packets came from? Eight a second: old
         packets may be replayed from invented addresses, and a HELLO is longer than many packets.
         """
-        if elapsed(now, self.confirm_window, 1000):
-            self.confirm_window = now
-            self.confirms = 0
-        self.confirms += 1
-        return self.confirms <= 8
+        since, n = self.confirms or (None, 0)
+        if elapsed(now, since, _SECOND):
+            since, n = now, 0
+        self.confirms = (since, n + 1)
+        return n < 8
+
+    def push_allowed(self, now):
+        """Is it not sending one PUSH_DIRECT_PATHS after the other?"""
+        last, n = self.pushes or (None, -1)
+        n = 0 if elapsed(now, last, _PUSH_CHAIN_MS) else n + 1
+        self.pushes = (now, n)
+        return n < _PUSH_CHAIN_MAX
 
     def whois_allowed(self, now, most):
         """May it have one more answer to a WHOIS? `most` in a second."""
-        if elapsed(now, self.whois_window, 1000):
+        if elapsed(now, self.whois_window, _SECOND):
             self.whois_window = now
             self.whois_answers = 0
             self.whois_unknown = 0
@@ -318,6 +334,10 @@ class Peer:
             then = getattr(self, name)
             if then is not None and elapsed(now, then, _FORGET_MS):
                 setattr(self, name, None)
+        if self.pushes is not None and elapsed(now, self.pushes[0], _PUSH_CHAIN_MS):
+            self.pushes = None
+        if self.confirms is not None and elapsed(now, self.confirms[0], _SECOND):
+            self.confirms = None
 
     def can_echo(self):
         return self.proto >= 5 and self.version != (1, 1, 0)
@@ -329,10 +349,7 @@ class Peer:
         out = [
             bytes([_CACHE_VERSION]),
             self.identity.pack(),
-            be16(self.proto),
-            be16(self.version[0]),
-            be16(self.version[1]),
-            be16(self.version[2]),
+            b"".join([be16(n) for n in self.software]),
             be16(len(paths)),
         ]
         out.extend([inet.pack(ip, port) for ip, port in paths])
@@ -346,10 +363,8 @@ _TIMES = (
     "last_hello",
     "last_sent",
     "last_push",
-    "push_received",
     "whois_window",
     "last_echo_answer",
-    "confirm_window",
     "last_world",
     "last_relay_probe",
     "last_try_remote",

@@ -162,7 +162,8 @@ class Router:
         """HELLO the addresses we remember or were configured with (VL1 7.7)."""
         peer.last_try_remote = now
         remotes = list(peer.cached_paths)
-        peer.cached_paths = ()
+        if remotes:
+            peer.cached_paths = ()
         for family in (4, 6):
             remote = self.callbacks.path_lookup(peer.address, family)
             if remote:

@@ -176,8 +176,7 @@ class Topology:
         except _Unread:
             return None
         peer = self.add_peer(now, identity, VOUCHED_CACHE)
-        peer.proto = proto
-        peer.version = version
+        peer.software = (proto,) + version
         peer.cached_paths = remotes
         return peer
 
