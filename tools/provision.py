@@ -12,6 +12,7 @@ import getpass
 import json
 import os
 import pathlib
+import signal
 import stat
 import string
 import sys
@@ -383,6 +384,8 @@ def main(words):
     args = arguments(words)
     secrets = Secrets()
     talk = Talk(secrets, args.verbose)
+    # Told to end it takes away the copy it works on, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         provision(args, talk, secrets)
     except Failure as e:

@@ -9,6 +9,7 @@
 import json
 import os
 import pathlib
+import signal
 import stat
 import subprocess
 import sys
@@ -371,3 +372,25 @@ def test_no_temporary_file_is_left(bench):
     bench.run("--image", bench.path("flash.img"), *full(bench))
     new = set(os.listdir(tempfile.gettempdir())) - before
     assert not [n for n in new if n.startswith(("flash.img", "nvs"))]
+
+
+@pytest.mark.parametrize("by", (signal.SIGINT, signal.SIGTERM))
+def test_an_end_before_its_time_leaves_the_image_as_it_was(bench, by):
+    need_unix_port()
+    image = bench.path("flash.img")
+    bench.run("--image", image, *full(bench))
+    before = pathlib.Path(image).read_bytes()
+    os.mkfifo(bench.path("fifo"))  # it reads the identity last, and this one never ends
+    words = ("--image", image, "--identity", bench.path("fifo"), "--force")
+    tool = subprocess.Popen([sys.executable, TOOL, *words], stderr=subprocess.PIPE)
+    try:
+        with open(bench.path("fifo"), "wb"):
+            assert list(bench.folder.glob("*.part"))
+            tool.send_signal(by)
+            _, err = tool.communicate(timeout=60)
+    finally:
+        tool.kill()
+        tool.wait()
+    assert tool.returncode == 1 and b"interrupted" in err
+    assert not list(bench.folder.glob("*.part"))
+    assert pathlib.Path(image).read_bytes() == before
