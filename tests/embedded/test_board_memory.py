@@ -10,7 +10,7 @@ import footprint
 import pytest
 from lab import Lab
 
-BOUND = 141 * 1024
+BOUND = 82 * 1024
 APPLICATION = 128 * 1024
 
 
