@@ -126,9 +126,8 @@ def check_peer_cache(case, document):
         # Writing it again gives the same bytes.
         path = need("zt.path")
         again = peer.Peer(ident, bytes(48))
-        again.proto, again.version = proto, version
-        for remote in remotes:
-            again.slots.append(peer.Slot(path.Path(0, remote), 0))
+        again.software = (proto, *version)
+        again.slots = tuple(peer.Slot(path.Path(0, remote), 0) for remote in remotes)
         same("written again", again.pack(0), unhex(c["file"]))
 
     return run(case if isinstance(case, list) else [case], check)

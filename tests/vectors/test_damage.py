@@ -66,7 +66,8 @@ def node_for(people, address, planet):
 
 def held(node):
     """Packets that wait for something; they are counted when they are given up."""
-    return len(node.parked.items) + sum(1 for s in node.reassembly.slots if s.id is not None)
+    slots = [s for s in node.reassembly.slots if s is not None and s.id is not None]
+    return len(node.parked.items) + len(slots)
 
 
 def counted(node):

@@ -59,11 +59,11 @@ def know(i, ip, port, local):
     address = b"\x40" + ((i + 1) * 2654435761 & 0xFFFFFFFF).to_bytes(4, "big")
     key = bytes([(i * 7 + (i >> 8) * 11 + k * 31) & 255 for k in range(48)])
     peer = Peer(Identity(address, bytes(64)), key)
-    peer.proto = 11
+    peer.software = (11, 1, 4, 8)
     path = node.topology.path(now, local, (ip, port + i))
     path.last_in = path.last_out = path.last_trusted = now
     path.latency = min(path.latency, LATENCY_UNKNOWN - 1)
-    peer.slots = [Slot(path, now)]
+    peer.slots = (Slot(path, now),)
     peer.known_since = peer.last_receive = peer.last_nontrivial = peer.last_trusted = now
     peer.last_hello = peer.last_push = now
     node.topology.peers[address] = peer
