@@ -61,4 +61,17 @@ def _folded():
     package("zt", [n + ".py" for n in names], base_path=out, opt=3)  # type: ignore
 
 
+def _as_constants():
+    """Functions, classes and modules frozen as objects in flash: tools/rom."""
+    import importlib.util
+    import os
+
+    path = os.path.join("..", "tools", "rom", "hook.py")
+    spec = importlib.util.spec_from_file_location("zt_rom_hook", os.path.abspath(path))
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    hook.install("rom.py")
+
+
 _folded()
+_as_constants()

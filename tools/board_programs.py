@@ -6,8 +6,8 @@
 # Of the secrets only whether there is one.
 READ = """
 import json, zt.card, zt.settings
-if zt.card._running:  # a boot.py of the board brought it up
-    zt.card._running.active(False)
+if zt.card.active():  # a boot.py of the board brought it up
+    zt.card.active().active(False)
 _s = zt.settings.default()
 def _hex(name):
     v = _s.get(name)
@@ -63,7 +63,7 @@ ONLINE = """
 import json, time, zt
 _t = time.ticks_ms()
 import zt.card
-nic = zt.card._running or zt.NIC()
+nic = zt.card.active() or zt.NIC()
 nic.active(True)
 while not nic.status("online") and time.ticks_diff(time.ticks_ms(), _t) < %d:
     time.sleep_ms(5)

@@ -7,10 +7,7 @@
 
 import gc
 
-from . import preload  # noqa: F401 - before all others
-
-# isort: split
-from . import hal, inet, log
+from . import _state, hal, inet, log
 from ._compat import elapsed, hexs, ticks_diff, ticks_ms, wall_ms
 from .cardinfo import Asked, network_id
 from .const import DEFAULT_PORT
@@ -23,12 +20,10 @@ from .world import check_planet
 _ROOM = 3145728  # our choice: memory for the 2 MiB identity hash and for the large limits
 _SAVE_MS = 600000
 
-_running = None
-
 
 def active():
     """The zt.NIC that is up, or None."""
-    return _running
+    return _state.running
 
 
 def _roomy():
@@ -93,15 +88,14 @@ class NIC(Asked):
         return self.node is not None
 
     def _start(self):
-        global _running
-        if _running is not None:
+        if _state.running is not None:
             raise OSError("another zt.NIC is active")
         try:
             self._open()
         except BaseException:
             self._close()
             raise
-        _running = self
+        _state.running = self
         hal.set_pump(self.step)
         hal.kick()
 
@@ -166,10 +160,9 @@ class NIC(Asked):
         self._close()
 
     def _close(self):
-        global _running
-        if _running is self:
+        if _state.running is self:
             hal.set_pump(None)
-            _running = None
+            _state.running = None
         if self.driver is not None:
             self.driver.close()
             self.driver = None

@@ -5,8 +5,8 @@
 # written seldom: a file is replaced when it would change and its last writing is ten minutes ago.
 # A file that is damaged is set aside, named, and survived.
 
+import binascii
 import os
-from binascii import crc32
 
 from . import log, osutil, settings
 from ._compat import be16, be32, const, elapsed, hexs, ticks_diff, ticks_ms, u16, u32, wall_ms
@@ -179,11 +179,11 @@ class FlashStore:
     def carry(self, limit):
         """The peers as bytes, `limit` at most, for the memory that a deep sleep leaves alone."""
         records = self._pack_records(limit - 8)
-        return _CARRIED + be32(crc32(records)) + records
+        return _CARRIED + be32(binascii.crc32(records)) + records
 
     def _take_carried(self, data):
         data = bytes(data)
-        if len(data) < 8 or data[:4] != _CARRIED or u32(data, 4) != crc32(data[8:]):
+        if len(data) < 8 or data[:4] != _CARRIED or u32(data, 4) != binascii.crc32(data[8:]):
             return  # the first start, or somebody else's
         o = 8
         while o + 2 <= len(data):
@@ -232,7 +232,7 @@ class FlashStore:
         if self._read(name) == data:
             return
         rest = be32(_seconds()) + data
-        data = _MAGIC + be32(crc32(rest)) + rest
+        data = _MAGIC + be32(binascii.crc32(rest)) + rest
         try:
             if not osutil.exists(self.folder):
                 osutil.makedirs(self.folder, os.mkdir)
@@ -249,7 +249,7 @@ class FlashStore:
             if e.errno not in (osutil.ENOENT, 20):
                 self._problem("%s is not read: %s" % (self._path(name), osutil.errtext(e)))
             return None
-        if data[:4] == _MAGIC and len(data) >= _HEAD and u32(data, 4) == crc32(data[8:]):
+        if data[:4] == _MAGIC and len(data) >= _HEAD and u32(data, 4) == binascii.crc32(data[8:]):
             return data[_HEAD:]
         self._aside(name, "is damaged")
         return None

@@ -3,12 +3,10 @@
 # One logger for the whole node. A line is "level subsystem: text". Callers test the level before
 # they build arguments, and never pass a key, a token or a decrypted payload.
 
-from ._compat import const
-
-ERROR = const(0)
-WARN = const(1)
-INFO = const(2)
-DEBUG = const(3)
+ERROR = 0
+WARN = 1
+INFO = 2
+DEBUG = 3
 NAMES = ("error", "warn", "info", "debug")
 
 level = WARN

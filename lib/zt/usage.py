@@ -5,22 +5,19 @@
 
 import gc
 
-from . import hal
+from . import _state, hal
 from ._compat import MICROPYTHON
-
-_peak = 0
 
 
 def heap():
     """(bytes in use, free, the largest free piece) after a collection; zeros on CPython."""
-    global _peak
     gc.collect()
     if not MICROPYTHON:
         return 0, 0, 0
     import _ztmem
 
     found = _ztmem.heap()
-    _peak = max(_peak, found[0])
+    _state.heap_peak = max(_state.heap_peak, found[0])
     return found
 
 
@@ -83,7 +80,7 @@ def memory():
         "heap_used": used,
         "heap_free": free,
         "heap_largest_free": largest,
-        "heap_peak": _peak,
+        "heap_peak": _state.heap_peak,
     }
     if MICROPYTHON:
         import _ztmem

@@ -11,7 +11,7 @@ set(USER_C_MODULES ${ZT_TOP}/firmware/modules/micropython.cmake)
 set(MICROPY_FROZEN_MANIFEST ${ZT_TOP}/ports/esp32/manifest.py)
 set(MICROPY_MANIFEST_ZT_TOP ${ZT_TOP})
 # A definition of the whole component: the scan for names must see it too.
-list(APPEND MICROPY_DEF_BOARD ZT_BOARD=1)
+list(APPEND MICROPY_DEF_BOARD ZT_BOARD=1 MICROPY_MODULE_BUILTIN_SUBPACKAGES=1)
 
 # A path of ours cannot be written into a fragment: fragments are taken as they are, and the name of a
 # partition table is looked up in upstream's folder unless it is absolute.

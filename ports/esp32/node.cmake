@@ -15,6 +15,7 @@ target_sources(usermod_zt INTERFACE
     ${ZT_FIRMWARE}/modules/ztnet/zt_nic_py.c
     ${ZT_FIRMWARE}/modules/ztplane/modztplane.c
     ${ZT_FIRMWARE}/modules/ztplane/zt_plane_run.c
+    ${ZT_FIRMWARE}/modules/ztrom/zt_rom.c
     ${ZT_FIRMWARE}/netif/zt_hal_lwip.c
     ${ZT_FIRMWARE}/netif/zt_hal_lwip_rx.c
     ${ZT_FIRMWARE}/netif/zt_hal_lwip_tx.c
@@ -35,6 +36,7 @@ target_include_directories(usermod_zt INTERFACE
     ${ZT_FIRMWARE}/modules/zthal
     ${ZT_FIRMWARE}/modules/ztnet
     ${ZT_FIRMWARE}/modules/ztplane
+    ${ZT_FIRMWARE}/modules/ztrom
     ${ZT_FIRMWARE}/netif
     ${ZT_ESP32}
 )

@@ -69,7 +69,7 @@ def includes():
         PORT,
         NETIF,
         CORE,
-        *(os.path.join(MODULES, m) for m in ("zthal", "ztnet", "ztplane")),
+        *(os.path.join(MODULES, m) for m in ("zthal", "ztnet", "ztplane", "ztrom")),
         os.path.join(LWIP, "src", "include"),
     ]
     return ["-I" + f for f in folders]

@@ -21,7 +21,7 @@ import rawrepl  # noqa: E402
 import test_interop  # noqa: E402
 
 BOARD_IP = "10.77.0.99"
-EXTRA = "/extra"  # on a board: what tests bring along
+EXTRA = "/lib"  # on a board: what tests bring along
 OK, DENIED = 1010, 1022  # nic.status()
 
 BOOT = """

@@ -2,28 +2,23 @@
 #
 # Runs inside the board: an hour on a fake wire and clock. A root, a controller and the node of the
 # board are three Node objects; members come, talk to it and go. Prints the heap after each round.
-# IDS, MINUTES and EXTRA, the folder with the modules that no board has, are set by test_soak.py,
-# which judges what is printed.
+# IDS and MINUTES are set by test_soak.py, which brings the modules that no board has and judges
+# what is printed.
 
 import gc
 
-import zt
 import zt.card  # noqa: F401 - what a board has loaded
-from zt import identity, mac, world
+from zt import controlport, crypto, identity, mac, store, world  # noqa: F401
 from zt._compat import be64, ticks_add, ticks_diff
+from zt.controller import Controller
 from zt.crypto import public_key
 from zt.node import Node
 from zt.usage import heap
 
-frozen = zt.__path__
-zt.__path__ = EXTRA + "/zt"  # noqa: F821
-from zt import controlport, store  # noqa: E402, F401
-from zt.controller import Controller  # noqa: E402
-
-zt.__path__ = frozen
-
-# Nobody here can really run the hash: these are the identities of the tests.
-identity.Identity.validate = lambda self, progress=None: True
+# Nobody here can really run the hash: its result is known for the identities of the tests.
+_known = [identity.Identity.parse(text) for text in IDS.values()]  # noqa: F821
+_known = {bytes(i.public): bytes(59) + i.address for i in _known}
+crypto.idhash = lambda public, progress=None: _known[bytes(public)]
 
 KEYS = bytes(range(64))
 PUBLIC = public_key(KEYS)

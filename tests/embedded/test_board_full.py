@@ -27,14 +27,6 @@ print(json.dumps(said))
 """
 
 
-# A board has no zt.store.
-BEGIN = """
-import zt, zt.card
-frozen, zt.__path__ = zt.__path__, %r + "/zt"
-import zt.store
-zt.__path__ = frozen
-"""
-
 
 def test_the_board_refuses_by_name_and_goes_on(tmp_path):
     why = boards.missing()
@@ -47,7 +39,7 @@ def test_the_board_refuses_by_name_and_goes_on(tmp_path):
         repl.enter()
         boards.put_modules(repl, ("store",), tmp_path)
         repl.soft_reset()
-        repl.run(BEGIN % boards.EXTRA + (HERE.parent / "unit" / "_full.py").read_text(), 60)
+        repl.run((HERE.parent / "unit" / "_full.py").read_text(), 60)
         said = json.loads(repl.run(RUN % ((IDS["A"], IDS["R"]) * 2), 120))
     check(said)
     assert said["grown"] < 1024, "nothing of the first time is left"

@@ -202,7 +202,7 @@ def test_no_file_of_the_node_is_forgotten():
     assert there - ours == idfs
     assert {n for n in os.listdir(PORT) if n.endswith(".c")} <= ours
     modules = {n for n in os.listdir(MODULES) if os.path.isdir(os.path.join(MODULES, n))}
-    assert modules == {"zthal", "ztcrypto", "ztmem", "ztnet", "ztplane"}
+    assert modules == {"zthal", "ztcrypto", "ztmem", "ztnet", "ztplane", "ztrom"}
 
 
 def said_by_check(*arguments, **environment):

@@ -32,7 +32,7 @@ def test_an_hour_leaves_the_heap_as_it_was(tmp_path):
         repl.enter()
         boards.put_modules(repl, NOT_ON_BOARDS, tmp_path)
         repl.soft_reset()
-        settings = "IDS = %r\nMINUTES = %d\nEXTRA = %r\n" % (IDS, MINUTES, boards.EXTRA)
+        settings = "IDS = %r\nMINUTES = %d\n" % (IDS, MINUTES)
         said = repl.run(settings + (HERE / "soak.py").read_text(), 30 * MINUTES)
     print(said)
     assert "joined OK" in said

@@ -288,7 +288,7 @@ def test_what_is_missing_or_bad_is_named():
 
     text, nic = start()
     assert "tools/provision.py" in text
-    assert not nic.active() and card._running is None
+    assert not nic.active() and card.active() is None
     secret = ME.text(True)
     names = {"identity.secret": secret[:40]}
     text, _ = start(**names)

@@ -5,14 +5,14 @@
 
 from .. import mac, rulesjson
 from .._compat import be64, const, unhex
+from ..capability import Capability
+from ..com import COM
 from ..credential import (
-    COM,
     MAX_THINGS,
     REVOKE_FAST_PROPAGATE,
     THING_IPV4,
     THING_IPV6,
     TYPE_COM,
-    Capability,
     Ownership,
     Revocation,
     Tag,

@@ -6,6 +6,9 @@
 
 ZT_TOP := $(abspath $(BOARD_DIR)/../../..)
 ZT_BOARD = 1
+ifeq ($(ZT_PLAIN),)
+ZT_ROM = 1
+endif
 
 QEMU_ARCH = riscv32
 QEMU_MACHINE = virt
