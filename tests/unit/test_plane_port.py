@@ -205,6 +205,25 @@ def test_frames_cost_the_interpreter_nothing():
     w.close()
 
 
+def test_a_pump_that_fails_has_a_pause_while_events_wait():
+    w = World()
+    calls = array("i", [0])
+
+    def failing():
+        calls[0] += 1
+        raise ValueError("on purpose, by test_plane_port.py")
+
+    hal.set_pump(failing)
+    start = ticks_ms()
+    w.send(w.sealed(0x08, b"for Python"))
+    for _ in range(60):
+        hal.wait(1)
+    # One to begin with, one for what was asked or came meanwhile, then one each 250 ms.
+    assert 1 <= calls[0] <= 3 + ticks_diff(ticks_ms(), start) // 250, calls[0]
+    assert w.event() is not None
+    w.close()
+
+
 def test_what_has_expired_goes_to_python():
     w = World(ttl=60)
     start = ticks_ms()
