@@ -29,7 +29,7 @@ def __getattr__(name):
         from .sockets import module
 
         return module()
-    if name[:1] == "_" and not name.startswith("_crypto") and not name.startswith("_hal"):
+    if name[:1] == "_" and name.split("_")[1] not in ("crypto", "hal", "state"):
         raise AttributeError(name)
     # MicroPython asks here for a submodule before it looks for the file.
     try:
