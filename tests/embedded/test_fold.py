@@ -22,6 +22,8 @@ ONE = const(1)
 MASK = (ONE << 4) - 2
 MINUS = const(-3)
 TABLE = bytes([ONE, 7])
+LEFT, RIGHT = const(5), 6
+WORD = "L" if LEFT == RIGHT else "Q"
 SHARED = b"abcd"
 BIG = 1 << 40
 ROWS = {ONE: "x"}
@@ -73,7 +75,7 @@ def test_values_go_where_they_are_used(tmp_path, monkeypatch):
     got = folded(tmp_path, monkeypatch, numbers=NUMBERS, passed=passed, user=USER)
     for gone in ("ONE", "MASK", "MINUS", "HERE", "_KINDS", "getenv", "Text", "const"):
         assert gone not in got["user"], gone
-    assert got["numbers"] == "SHARED = b'abcd'\nBIG = 1 << 40\nROWS = {1: 'x'}\n"
+    assert got["numbers"] == "SHARED = b'abcd'\nBIG = 1099511627776\nROWS = {1: 'x'}\n"
     assert got["passed"] == "from .numbers import SHARED\n"
     space = {"SHARED": b"abcd", "numbers": type("numbers", (), {"BIG": 1 << 40})}
     tree = ast.parse(got["user"])
@@ -87,9 +89,9 @@ def test_values_go_where_they_are_used(tmp_path, monkeypatch):
 
 def test_a_module_beside_the_frozen_ones(tmp_path, monkeypatch):
     loose = "from . import numbers\nfrom .numbers import ONE, TABLE\n"
-    loose += "x = (ONE, TABLE, numbers.MASK)\n"
+    loose += "x = (ONE, TABLE, numbers.MASK, numbers.RIGHT, numbers.WORD)\n"
     got = folded(tmp_path, monkeypatch, ("guest",), numbers=NUMBERS, guest=loose)
-    assert got["guest"] == "x = (1, b'\\x01\\x07', 14)\n"
+    assert got["guest"] == "x = (1, b'\\x01\\x07', 14, 6, 'Q')\n"
 
 
 def test_refuses_a_name_that_is_not_there(tmp_path, monkeypatch):

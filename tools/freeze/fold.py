@@ -27,6 +27,7 @@ SHORT = 24  # characters of a text that is a name anyway
 KNOWN = {
     "sys.implementation.name == 'micropython'": True,
     "hasattr(os, 'getenv')": False,  # no environment, so no host
+    "struct.calcsize('L') == 8": False,
 }
 
 # Put in place and defined as well, for programs on a board: docs/api.md.
@@ -70,6 +71,16 @@ class Unmarked(ast.NodeTransformer):
         return self.generic_visit(node)
 
     visit_ClassDef = visit_FunctionDef
+
+    def visit_Assign(self, node):
+        """A statement each for `A, B = 1, 2`."""
+        target = node.targets[0]
+        if not isinstance(target, ast.Tuple) or not isinstance(node.value, ast.Tuple):
+            return node
+        pairs = list(zip(target.elts, node.value.elts))
+        if not all(isinstance(t, ast.Name) and NAME.match(t.id) for t, _ in pairs):
+            return node
+        return [ast.Assign([t], v, lineno=node.lineno) for t, v in pairs]
 
 
 def read(name, gone):
@@ -222,6 +233,10 @@ class Folder:
             if isinstance(node.left, ast.Constant) and isinstance(node.left.value, str):
                 raise NotConstant  # a text with values in it
             return BINARY[type(node.op)](self.value(m, node.left), self.value(m, node.right))
+        if isinstance(node, ast.IfExp):
+            return self.value(m, node.body if self.value(m, node.test) else node.orelse)
+        if isinstance(node, ast.Compare) and [type(op) for op in node.ops] == [ast.Eq]:
+            return self.value(m, node.left) == self.value(m, node.comparators[0])
         if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
             if isinstance(node.func, ast.Name) and node.func.id == "const":
                 return self.value(m, node.args[0])
@@ -379,10 +394,11 @@ class Remove(Body):
         if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             n = node.targets[0].id
             if n in self.module.assigned and (self.module.name, n) in self.folder.folded:
-                if (self.module.name, n) in KEPT:
-                    node.value = literal(self.folder.values[self.module.name, n])
-                else:
+                if (self.module.name, n) not in KEPT:
                     return None
+            known = n in self.module.assigned and n not in self.module.local
+            if known and (self.module.name, n) in self.folder.values:
+                node.value = literal(self.folder.values[self.module.name, n])
         return node
 
     def visit_Expr(self, node):
