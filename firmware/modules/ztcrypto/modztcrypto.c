@@ -221,6 +221,8 @@ static uint8_t *map_memory(void) {
     if (p == MAP_FAILED) {
         p = NULL;
     }
+    #elif ZT_NO_IDHASH
+    void *p = NULL; // a board without external RAM: what computes the hash is not linked at all
     #else
     void *p = m_malloc_maybe(ZT_IDHASH_MEMORY);
     #endif
