@@ -84,7 +84,7 @@ EMBEDDED = (
     ("sign_instr", "signature"),
     ("verify_instr", "verification"),
     ("core_code_bytes", "code of the core, -Os"),
-    ("plane_8_peers_bytes", "plane of a board: 8 peers, 2 networks"),
+    ("plane_8_peers_bytes", "plane of a board: 8 peers, 4 networks"),
     ("plane_peer_bytes", "a peer"),
     ("plane_network_bytes", "a network"),
     ("plane_member_bytes", "a member"),

@@ -30,7 +30,7 @@ _BOTH = const(3)  # ADMITTED, SENDABLE
 # out; 3/8 of the ring are the longest datagram with its head.
 _LIMITS = {
     "unix": (1024, 16, 1024, 64, 64, 16, 10024, 131072, 65536),
-    "small": (8, 2, 12, 2, 8, 0, 1448, 4096, 1536),
+    "small": (8, 4, 16, 4, 8, 0, 1448, 4096, 1536),
 }
 
 

@@ -101,9 +101,9 @@ static void plane(void) {
         "plane_group_bytes", "plane_slot_bytes", "plane_event_bytes"};
     static const zt_plane_limits_t LIMITS = {
         .peers = 8,
-        .networks = 2,
-        .members = 12,
-        .groups = 2,
+        .networks = 4,
+        .members = 16,
+        .groups = 4,
         .group_members = 8,
         .reassembly = 0,
         .packet_bytes = 1448,
