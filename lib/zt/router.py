@@ -63,12 +63,8 @@ class Router:
             self._make_tx(self._usual)
         self._tx_needed = False
 
-    def _compose(self, packet_id, dest, verb, parts):
-        try:
-            return packet.compose(self.tx_mv, packet_id, dest, self.address, verb, parts)
-        except ValueError:
-            if len(self.tx) >= self.limits.packet_bytes:
-                raise
+    def _compose_long(self, packet_id, dest, verb, parts):
+        """What had no room in tx; ValueError if it can have none."""
         room = self.room(self.limits.packet_bytes)
         return packet.compose(room, packet_id, dest, self.address, verb, parts)
 
@@ -93,7 +89,10 @@ class Router:
         if dest == self.address:
             return None
         packet_id = self.random(8)
-        n = self._compose(packet_id, dest, verb, parts)
+        try:
+            n = packet.compose(self.tx_mv, packet_id, dest, self.address, verb, parts)
+        except ValueError:
+            n = self._compose_long(packet_id, dest, verb, parts)
         if verb in _EXPECTING:
             self.expected.add(now, packet_id, verb, dest)
         peer = self.topology.peers.get(dest) or self.topology.find(now, dest)
@@ -183,7 +182,10 @@ class Router:
     def send_to(self, now, peer, local_socket, remote, verb, parts):
         """Seal a packet for peer and send it to a given physical address."""
         packet_id = self.random(8)
-        n = self._compose(packet_id, peer.address, verb, parts)
+        try:
+            n = packet.compose(self.tx_mv, packet_id, peer.address, self.address, verb, parts)
+        except ValueError:
+            n = self._compose_long(packet_id, peer.address, verb, parts)
         if verb in _EXPECTING:
             about = bytes(parts[0]) if verb == VERB_WHOIS else None
             self.expected.add(now, packet_id, verb, peer.address, about)
