@@ -22,6 +22,8 @@ def main(path, config, argv):
     spec = importlib.util.spec_from_file_location("mpy_tool", path)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
+    # As a name, whose length has one byte, a text takes ten bytes less than as an object.
+    tool.PERSISTENT_STR_INTERN_THRESHOLD = 256
     config = runpy.run_path(config)
     theirs = tool.freeze_mpy
 
