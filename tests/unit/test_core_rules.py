@@ -78,7 +78,7 @@ def _vector(v):
         flags=config.flags,
         me=bytes.fromhex(v["local_node"]),
         rules=config.rules,
-        own=_held(config.tags + config.capabilities + config.coos),
+        own=_held([*config.tags, *config.capabilities, *config.coos]),
         remote=_held(theirs) if inbound or dest != bytes(5) else None,
         static_ips=config.static_ips,
         inbound=inbound,
