@@ -26,7 +26,7 @@ from lab import Lab  # noqa: E402
 
 COMMAND = "make bench-embedded"
 TCP_BYTES = 1 << 20
-TCP_RUNS = 3
+TCP_RUNS = 5
 KB = 1024
 
 # Each prints what is left and the ticks (of 100 instructions) that were not spent asleep.
