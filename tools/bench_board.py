@@ -100,6 +100,7 @@ ROWS = {
     "node_heap_8_peers": ("bytes", None),
     "node_static": ("bytes", None),
     "node_tables": ("bytes", None),
+    "node_slots": ("bytes", None),
     "node_ram_kb": ("KiB", 64),
     "heap_free_8_peers_kb": ("KiB free", 128),
     "heap_largest_free_8_peers_kb": ("KiB free", None),
@@ -155,6 +156,7 @@ def memory_rows(stages):
     last = stages[footprint.STAGES[-1]]
     out.append(row("node_static", last["static"]))
     out.append(row("node_tables", last["tables"]))
+    out.append(row("node_slots", last["slots"]))
     out.append(row("node_ram_kb", round(last["node"] / KB, 1)))
     out.append(row("heap_free_8_peers_kb", round(last["heap_free"] / KB, 1)))
     out.append(row("heap_largest_free_8_peers_kb", round(last["heap_largest_free"] / KB, 1)))

@@ -221,6 +221,8 @@ class NIC(Asked):
     def irq(self, handler=None):
         """Call handler(event) for each event, a dict as in docs/api.md; None ends it. It runs
         between two turns of the node: keep it short."""
+        if handler is not None and not callable(handler):
+            raise TypeError("the handler must be callable")
         self._handler = handler
 
     # --- networks

@@ -150,8 +150,10 @@ class Asked:
                 raise ValueError("a port is 0 to 65535")
             self._port = value
         elif name == "watchdog":
-            from machine import WDT
-
+            try:
+                from machine import WDT
+            except ImportError:
+                raise OSError("this board has no watchdog")
             self._watchdog = WDT(timeout=value)
         elif name in _LOCAL:
             net = self._net()

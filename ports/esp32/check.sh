@@ -29,7 +29,7 @@ list() {
             v=${v##*/mpconfigvariant_}
             variants="$variants ${v%.cmake}"
         done
-        echo "${b##*/}${variants:+: BOARD_VARIANT=}${variants# }"
+        echo "${b##*/}${variants:+: VARIANT=}${variants# }"
     done
 }
 

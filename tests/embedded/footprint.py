@@ -2,11 +2,13 @@
 #
 # What the node takes of an emulated board's memory, at each stage of its life: alone, online,
 # joined, and with peers that talk to it (crowd.py). Counted are the statics of firmware/, the C
-# heap, in which only the plane's tables and the wires' slots are, and what lib/zt holds of
-# Python's heap after a collection; not MicroPython, lwIP's pools, the drivers' rings, the stack.
+# heap, in which only the plane's tables and interfaces are, and what lib/zt holds of Python's heap
+# after a collection, and the wires' slots; not MicroPython, lwIP's pools besides, the drivers'
+# rings, the stack.
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -18,6 +20,7 @@ PEERS = 8
 STAGES = ("boot", "online", "joined", "8_peers")
 
 _CROWD = os.path.join(boards.HERE, "crowd.py")
+_SLOT_HEAD = 128  # at most: pbuf, headers, block of memory
 _BARE = "import gc\ngc.collect()\ngc.collect()\nprint(gc.mem_alloc())"
 
 
@@ -67,12 +70,21 @@ def c_heap(image):
     return at["__heap_end"] - at["__heap_start"]
 
 
+def slots():
+    """Bytes of the wires' slots when all are at work, when they are in lwIP's packet memory."""
+    path = os.path.join(boards.TOP, "firmware", "netif", "zt_netif_limits.h")
+    with open(path) as f:
+        sizes = dict(re.findall(r"#define (ZT_HAL_SLOTS?) (\d+)", f.read()))
+    return int(sizes["ZT_HAL_SLOTS"]) * (int(sizes["ZT_HAL_SLOT"]) + _SLOT_HEAD)
+
+
 def _weigh(board, bare):
     found = board.json("zt.memory()")
     never_used = board.eval("__import__('_board').memory()[1]")
     found["node_heap"] = found["heap_used"] - bare
     found["tables"] = c_heap(boards.qemu_board.IMAGE) - never_used
-    found["node"] = found["node_heap"] + found["static"] + found["tables"]
+    found["slots"] = slots()
+    found["node"] = found["node_heap"] + found["static"] + found["tables"] + found["slots"]
     return found
 
 

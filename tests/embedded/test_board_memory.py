@@ -10,7 +10,7 @@ import footprint
 import pytest
 from lab import Lab
 
-BOUND = 42 * 1024
+BOUND = 52 * 1024
 APPLICATION = 128 * 1024
 
 

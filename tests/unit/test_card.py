@@ -264,6 +264,8 @@ def test_what_it_does_not_know_it_refuses():
         raised(TypeError, nic.config, "mac", port=1)
         raised(OSError, nic.config, "mac")
         raised(OSError, nic.config, port=9)
+        assert "watchdog" in raised(OSError, nic.config, watchdog=8000)
+        raised(TypeError, nic.irq, 1)
         assert "another" in raised(OSError, w.make().active, True)
         nic.config(hostname="sensor")
         assert nic.config("hostname") == "sensor"
