@@ -59,8 +59,8 @@ class Board:
             self.repl.run(
                 "import sys\n"
                 "_c = sys.modules.get('zt.card')\n"
-                "if _c and _c._running:\n"
-                "    _c._running.active(False)\n"
+                "if _c and _c.active():\n"
+                "    _c.active().active(False)\n"
             )
             self.repl.run("import zt.settings\n_s = zt.settings.default()\n" + FACTS)
         except rawrepl.Failed as e:
