@@ -58,9 +58,10 @@ class Board:
             # What runs from boot.py must not write while we do.
             self.repl.run(
                 "import sys\n"
-                "_c = sys.modules.get('zt.card')\n"
-                "if _c and _c.active():\n"
-                "    _c.active().active(False)\n"
+                "if 'zt' in sys.modules:\n"
+                "    import zt.card\n"
+                "    if zt.card.active():\n"
+                "        zt.card.active().active(False)\n"
             )
             self.repl.run("import zt.settings\n_s = zt.settings.default()\n" + FACTS)
         except rawrepl.Failed as e:

@@ -101,3 +101,17 @@ def test_a_board_passes_its_acceptance_and_gets_its_settings_back(bench, tmp_pat
 def test_a_board_without_a_network_fails_by_name(bench):
     out, err = bench.test("--board-ip", "10.88.0.1", "--patience", "5", status=1)
     assert "| online | FAILED" in out and "no root answers" in out, out + err
+
+
+def test_provisioning_stops_a_node_that_runs(bench):
+    """It would write the settings at the same time."""
+    repl = bench.machine.connect()
+    repl.enter()
+    repl.run("import zt\nnic = zt.NIC()\nnic.active(True)")
+    assert repl.eval("nic.active()") is True
+    repl.close()
+    bench.facts()
+    repl = bench.machine.connect()
+    repl.enter()
+    assert repl.eval("nic.active()") is False
+    repl.close()
