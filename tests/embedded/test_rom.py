@@ -52,6 +52,8 @@ def test_what_changes_cannot_be_constant(tmp_path):
         ("from .other import x", "pack.m: import of pack.other, which is not frozen"),
         ("for i in range(3):\n    pass", "pack.m: "),
         ("class A:\n    def __new__(cls):\n        return 1", "__new__ in class A"),
+        ("class A:\n    def __setattr__(self, k, v):\n        pass", "__setattr__ in class A"),
+        ("class A:\n    def f(self):\n        return super().f()", "super() in pack.m_A_f"),
         ("def f():\n    return 1\nX = f()", "pack.m: a call of"),
     ):
         said = freeze(tmp_path, m=text)

@@ -1,13 +1,12 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # Writes evaluated modules (evaluate.py) as C: constant objects of MicroPython 1.25 that need no
-# RAM. The layouts are those of py/obj.h, py/objfun.h, py/objtype.c, py/objclosure.c and
-# py/objproperty.c; the C compiler checks all but the two that those files keep to themselves
-# (zt_rom.h). Print only.
+# RAM. The layouts are those of py/obj.h, py/objfun.h and py/objproperty.c; the C compiler checks
+# all but the last, which that file keeps to itself (zt_rom.h). Print only.
 
 import sys
 
-from values import Builtin, Cell, Class, Fun, Module, Native, Unsupported, Wrapped
+from values import Builtin, Class, Fun, Module, Native, Unsupported, Wrapped
 
 # Slots of a type that are only worth their four bytes if one of these names is there to be found.
 SPECIAL = (
@@ -115,8 +114,6 @@ class Emitter:
             found = self.type(value)
         elif isinstance(value, Wrapped):
             found = self.wrapped(value, hint)
-        elif isinstance(value, Cell):
-            return self.cell(value, hint)
         else:
             raise Unsupported("%s is %r, which must be changeable" % (hint, value))
         self.done[id(value)] = found
@@ -203,6 +200,8 @@ class Emitter:
         return name
 
     def fun(self, f, hint):
+        if f.cells:
+            raise Unsupported("super() in %s, which ties it to an object in RAM" % hint)
         extra = [self.ref(v, hint + "_default") for v in f.defaults or ()]
         if f.kw_defaults is not None:
             extra.append("MP_ROM_PTR(&%s)" % self.dict(f.kw_defaults, hint + "_kw"))
@@ -226,20 +225,7 @@ class Emitter:
             put("    .extra_args = {%s}," % ", ".join("(mp_obj_t)" + e for e in extra))
         put("};")
         self.bytes += 16 + 4 * len(extra)
-        found = "MP_ROM_PTR(&%s)" % name
-        if f.cells:
-            cells = [self.ref(c, hint) for c in f.cells]
-            name = self.fresh(hint)
-            put("static const zt_rom_closure_t %s = {" % name)
-            put(
-                "    {&zt_rom_closure_type}, %s, %d, {%s}," % (found, len(cells), ", ".join(cells))
-            )
-            put("};")
-            found = "MP_ROM_PTR(&%s)" % name
-        return found
-
-    def cell(self, cell, hint):
-        raise Unsupported("super() in %s" % hint)
+        return "MP_ROM_PTR(&%s)" % name
 
     def wrapped(self, w, hint):
         items = [self.ref(v, hint) for v in w.items]

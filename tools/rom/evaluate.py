@@ -138,9 +138,10 @@ class Evaluator:
         cell = self.run(m, body.code, names)
         if isinstance(cell, Cell):
             cell.value = cls
-        for bad in ("__new__", "__setattr__", "__delattr__", "__getattr__"):
-            if bad == "__new__" and bad in names:
-                raise Unsupported("__new__ in class %s" % name)
+        # They make a type of another kind, or one with other flags.
+        for bad in ("__new__", "__setattr__", "__delattr__", "__get__", "__set__", "__delete__"):
+            if bad in names:
+                raise Unsupported("%s in class %s" % (bad, name))
         # MicroPython asks a type itself for its name and makes no use of these.
         names.pop("__module__", None)
         names.pop("__qualname__", None)
