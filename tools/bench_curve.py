@@ -55,10 +55,32 @@ class Crowd:
         argv = pinned(self.there, argv)
         self.peers = self.lab.popen("b", argv, stdin=pipe, stdout=pipe, text=True)
         ask(self.peers, "frames", frame)
-        known = ask(self.node, "crowd", n, self.lab.ipv4("b"), FIRST_PORT)["installed"]
-        if known < n * 0.98:
-            raise Unmeasured("only %d of %d peers are in the plane" % (known, n))
+        self.n = n
+        self.know()
+
+    def know(self):
+        """Have the node know them all."""
+        known = ask(self.node, "crowd", self.n, self.lab.ipv4("b"), FIRST_PORT)["installed"]
+        if known < self.n * 0.98:
+            raise Unmeasured("only %d of %d peers are in the plane" % (known, self.n))
+        self.generation = ask(self.node, "about")["generation"]
         time.sleep(WARM_S)
+
+    def rate(self, way, frame, ms):
+        """By tx() or rx(). Once a minute a new configuration comes, which voids what the plane
+        holds of members; in a loop in C nothing would put them there again, so that is measured
+        anew."""
+        while True:
+            failed = None
+            try:
+                found = getattr(self, way)(frame, ms)
+            except Unmeasured as e:
+                failed = e
+            if ask(self.node, "about")["generation"] == self.generation:
+                if failed:
+                    raise failed
+                return found
+            self.know()
 
     def rx(self, frame, ms):
         """Frames the node received per second of its core."""
@@ -107,7 +129,7 @@ def with_sockets(crowd, ms, turns):
                 note("%d peers, %d-byte frames, turn %d of %d ..." % (n, frame, turn + 1, turns))
                 crowd.become(n, frame)
                 for way in ("tx", "rx"):
-                    rate = getattr(crowd, way)(frame, ms)
+                    rate = crowd.rate(way, frame, ms)
                     found.setdefault((way, frame, n), []).append(rate)
                 if n not in memory:
                     memory[n] = ask(crowd.node, "about")["rss_kb"], crowd.upkeep()

@@ -97,6 +97,7 @@ def about():
     out["plane"] = core().plane.counters()
     out["address"] = core().address.hex()
     out["nwid"] = net.nwid.hex()
+    out["generation"] = net.generation
     out["port"] = zt.node.host.driver.port
     return out
 
