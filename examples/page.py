@@ -1,8 +1,10 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# A web page that only the members of a virtual network can see. Run it with
-#     ./zt exec --join NWID examples/page.py
-# and open http://<the address it prints>/ on another member. It prints every event as a JSON line.
+# A web page that only the members of a virtual network can see. Make the node, authorize the
+# address that this prints on the network's controller, and run it:
+#     ./zt id new --out page
+#     ./zt exec --home page --join NWID examples/page.py
+# It prints every event as a JSON line; open http://<ip of the event "address">/ on another member.
 
 import asyncio
 import json

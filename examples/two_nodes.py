@@ -1,7 +1,8 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Two nodes in memory, without socket or clock: A is root, controller and member, B a member. Shows
-# what each is told, then "A received b'hello'": a frame that crossed their private network.
+# Two nodes in memory, without socket or clock: A is root, controller and member, B a member. Run
+#     build/microzt examples/two_nodes.py
+# It shows what each is told, then "A received b'hello'": a frame that crossed their network.
 import os
 
 from zt import Node, identity, mac, store, world

@@ -1,8 +1,10 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Pings a member of a virtual network five times and fetches its page. Run it with
-#     ./zt exec --join NWID examples/visit.py ADDRESS
-# It prints every event, ping and the page's status as JSON lines.
+# Pings a member of a virtual network five times and fetches its page, for instance page.py's. Make
+# the node, authorize the address that this prints on the network's controller, and run it:
+#     ./zt id new --out visit
+#     ./zt exec --home visit --port 9994 --join NWID examples/visit.py IP
+# It prints every event, every ping, and the page with its status as JSON lines.
 
 import asyncio
 import json

@@ -1,9 +1,11 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Brings Wi-Fi and the network up at each start. Identity, networks and Wi-Fi come from
-# tools/provision.py; copy this to the board:
+# Brings Wi-Fi and the network up at each start:
+#     tools/provision.py --port PORT --wifi SSID --network NWID
 #     mpremote cp examples/board/boot.py :boot.py
-# main.py then finds the interface as `nic`. Wi-Fi that is lost and found again needs nothing here:
+#     mpremote reset
+# then authorize the node, whose address the first prints, on the network's controller. A program
+# in main.py finds the interface as `nic`. Wi-Fi that is lost and found again needs nothing here:
 # the chip connects again by itself, and the node sees its address change and goes on.
 
 import time

@@ -1,9 +1,12 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# A web page with a button that only members of the network can see. Needs boot.py, and once
+# A web page with a button that only members of the network can see. On a board that boot.py brings
+# onto the network, with an LED at PIN:
 #     mpremote mip install github:miguelgrinberg/microdot/src/microdot/microdot.py
 #     mpremote cp examples/board/page.py :main.py
-# Open http://<the address it prints>:8080/ on another member.
+#     mpremote reset
+#     mpremote repl
+# It prints the page's address; open it on another member.
 
 import asyncio
 

@@ -1,11 +1,16 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # WebREPL over the network only: members reach the board's prompt, the Wi-Fi it is in does not.
-# Needs boot.py, a password in the settings, and once
-#     mpremote mip install webrepl
-#     mpremote exec "import zt; zt.settings.default().set('webrepl', 'PASSWORD')"
+# On a board that boot.py brings onto the network:
+#     mpremote repl
+# and there, so that the password is in no command line, where others see it and the shell keeps it
+#     import zt; zt.settings.default().set("webrepl", input("4 to 9 characters: "))
+# Ctrl-X ends the prompt. Then
 #     mpremote cp examples/board/remote.py :main.py
-# WebREPL itself is not encrypted; between the members of a network it need not be.
+#     mpremote reset
+#     mpremote repl
+# It prints its address, for a WebREPL client on another member. The module webrepl is in our
+# firmware; where it is not: mpremote mip install webrepl. It does not encrypt; the network does.
 
 import socket
 import time

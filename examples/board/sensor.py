@@ -1,9 +1,11 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# Posts a measurement each minute over MQTT to a server that is a member of the network. Needs
-# boot.py, and once
-#     mpremote mip install umqtt.simple
+# Posts a measurement each minute over MQTT to a server that is a member of the network. Set SERVER
+# and PIN below; then, on a board that boot.py brings onto the network:
 #     mpremote cp examples/board/sensor.py :main.py
+#     mpremote reset
+# and on the server, for one: mosquitto_sub -t 'sensor/#'. The module umqtt.simple is in our
+# firmware; where it is not: mpremote mip install umqtt.simple.
 
 import json
 import time
@@ -13,7 +15,7 @@ from umqtt.simple import MQTTClient
 from zt import card
 
 SERVER = "10.147.20.7"  # the server's address on the network
-PIN = 4
+PIN = 4  # on an ESP32 one of 32 to 39: the other inputs do not measure beside Wi-Fi
 EVERY_S = 60
 
 nic = card.active()

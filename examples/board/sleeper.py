@@ -2,8 +2,13 @@
 #
 # Wakes up, sends one measurement to a member of the network, sleeps deeply. What the node knew of
 # its peers survives in the RTC's memory, its configuration in the flash: it asks first where it
-# was last answered, and writes nothing to the flash. Instead of boot.py:
+# was last answered, and writes nothing to the flash. It does without boot.py:
+#     tools/provision.py --port PORT --wifi SSID --network NWID
+# Authorize the node, whose address that prints, on the network's controller; set SERVER and PIN
+# below; receive there, for instance with: nc -ulk 5000. Then
 #     mpremote cp examples/board/sleeper.py :main.py
+#     mpremote reset
+# Ctrl-C in mpremote repl gives the prompt, but only while it is awake.
 
 import socket
 import sys
@@ -14,7 +19,7 @@ import network
 import zt
 
 SERVER = ("10.147.20.7", 5000)  # takes UDP datagrams; its address on the network
-PIN = 4
+PIN = 4  # on an ESP32 one of 32 to 39: the other inputs do not measure beside Wi-Fi
 SLEEP_MS = 300000
 AWAKE_MS = 15000  # at most
 

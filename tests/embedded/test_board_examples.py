@@ -4,7 +4,9 @@
 # the unix port against the stand-ins of this folder, which show what it did.
 
 import json
+import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -28,14 +30,18 @@ def run(name, scenario="usual"):
     return json.loads(lines[-1]), lines[:-1]
 
 
+def head(path):
+    return path.read_text().split("\n\n")[0]
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 @pytest.mark.parametrize("arch", ["xtensawin", "rv32imc"])
 def test_it_compiles_for_a_board(path, arch, tmp_path):
     out = tmp_path / "out.mpy"
     subprocess.run([str(MPY_CROSS), "-march=" + arch, "-o", str(out), str(path)], check=True)
     assert out.stat().st_size > 100
-    head = path.read_text().split("\n\n")[0]
-    assert "mpremote" in head, "it does not say how it gets onto a board"
+    copies = "mpremote cp examples/board/%s :(boot|main).py\n#     mpremote reset" % path.name
+    assert re.search(copies, head(path)), "it does not say how it gets onto a board"
 
 
 def test_boot_brings_up_wifi_and_the_network():
@@ -85,6 +91,21 @@ def test_webrepl_listens_on_the_network_only():
     binds = [e for e in did["events"] if e[0] == "bind"]
     assert binds == [["bind", ["127.0.0.1", 8266]]] * 2, "again when the network came back"
     assert did["events"].count("accepts") == 2
+
+
+def test_the_password_of_webrepl_is_asked_for_at_the_prompt(tmp_path):
+    example = TOP / "examples" / "board" / "remote.py"
+    (line,) = re.findall("^#     (import zt; .*)", head(example), re.MULTILINE)
+    assert "mpremote exec" not in head(example), "others see a command line"
+    done = subprocess.run(
+        [str(TOP / "build" / "microzt"), "-c", line],
+        env=dict(os.environ, ZT_HOME=str(tmp_path / "home")),
+        input="abcd\n",
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "home" / "webrepl").read_text() == "abcd", "what remote.py reads"
 
 
 def test_the_sleeper_carries_its_state():
