@@ -1,12 +1,15 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
 # The lab itself: hosts reach one another unless isolated, nothing reaches the world, nothing is
-# left over.
+# left over. What counts as libzt's own fault.
 
 import os
+import signal
 import subprocess
 import sys
 
+import pytest
+from client import Failed, Libzt, LibztFault, wait_for
 from lab import Lab
 
 SEND = "import socket, sys; socket.socket(%s, 2).sendto(b'x', (sys.argv[1], 9))"
@@ -40,3 +43,18 @@ def test_hosts_reach_one_another_unless_isolated_and_never_the_world():
             assert "unreachable" in done.stderr, (address, done.stderr)
     after = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
     assert after == before
+
+
+def test_only_a_crash_of_libzt_is_its_fault(monkeypatch):
+    def ended(by):
+        process = subprocess.Popen(["sleep", "60"])
+        process.send_signal(by)
+        process.wait()
+        monkeypatch.setattr(Libzt, "started", [("host", process)])
+        with pytest.raises(Failed) as caught:
+            wait_for("something", lambda: False, 0.01)
+        return caught.type
+
+    assert ended(signal.SIGSEGV) is LibztFault
+    assert ended(signal.SIGABRT) is LibztFault
+    assert ended(signal.SIGKILL) is Failed  # what the lab does at its end
