@@ -12,7 +12,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [os.path.join(TOP, "tools"), os.path.join(TOP, "tests", "interop")]
+sys.path[:0] = [os.path.join(TOP, f) for f in ("tools", "tests/interop", "tests/unit")]
 
 import client  # noqa: E402
 import lab  # noqa: E402

@@ -4,17 +4,12 @@
 
 import json
 import pathlib
-import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-sys.path[:0] = [str(TOP / "tools"), str(HERE.parent / "unit"), str(HERE)]
+import boards
+from _people import IDS
+from test_full import check
 
-import boards  # noqa: E402
-import pytest  # noqa: E402
-import qemu_board  # noqa: E402
-from _people import IDS  # noqa: E402
-from test_full import check  # noqa: E402
+FILL = pathlib.Path(__file__).resolve().parents[1] / "unit" / "_full.py"
 
 RUN = """
 import json, os
@@ -27,19 +22,10 @@ print(json.dumps(said))
 """
 
 
-
-def test_the_board_refuses_by_name_and_goes_on(tmp_path):
-    why = boards.missing()
-    if why:
-        pytest.skip(why)
-    disk = str(tmp_path / "flash.img")
-    qemu_board.make_disk(disk)
-    with qemu_board.Board(disk=disk) as board:
-        repl = board.connect()
-        repl.enter()
-        boards.put_modules(repl, ("store",), tmp_path)
-        repl.soft_reset()
-        repl.run((HERE.parent / "unit" / "_full.py").read_text(), 60)
-        said = json.loads(repl.run(RUN % ((IDS["A"], IDS["R"]) * 2), 120))
+def test_the_board_refuses_by_name_and_goes_on(prompt, tmp_path):
+    boards.put_modules(prompt, ("store",), tmp_path)
+    prompt.soft_reset()
+    prompt.run(FILL.read_text(), 60)
+    said = json.loads(prompt.run(RUN % ((IDS["A"], IDS["R"]) * 2), 120))
     check(said)
     assert said["grown"] < 1024, "nothing of the first time is left"

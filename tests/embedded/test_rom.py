@@ -9,7 +9,6 @@ import sys
 
 import boards
 import pytest
-import qemu_board
 
 TOP = boards.TOP
 MPY_CROSS = os.path.join(TOP, "build", "mpy-cross", "mpy-cross")
@@ -146,20 +145,12 @@ except ImportError:
 """
 
 
-def test_a_package_in_flash_is_as_one_in_ram(tmp_path):
-    why = boards.missing()
-    if why:
-        pytest.skip(why)
-    disk = str(tmp_path / "flash.img")
-    qemu_board.make_disk(disk)
-    with qemu_board.Board(disk=disk) as board:
-        repl = board.connect()
-        repl.enter()
-        repl.run("import os\nfor f in ('/lib', '/lib/zt', '/zt'): os.mkdir(f)")
-        repl.put("/lib/zt/guest.py", b"from .limits import Limits\nsmall = Limits\n")
-        for _ in range(2):
-            assert int(repl.run(COST)) < 2048
-            assert repl.run(USE).strip() == "good"
-            assert repl.run(BESIDE).strip() == "good"
-            assert 'File "zt/limits.py"' in repl.run(WRONG) and "in full" in repl.run(WRONG)
-            repl.soft_reset()
+def test_a_package_in_flash_is_as_one_in_ram(prompt):
+    prompt.run("import os\nfor f in ('/lib', '/lib/zt', '/zt'): os.mkdir(f)")
+    prompt.put("/lib/zt/guest.py", b"from .limits import Limits\nsmall = Limits\n")
+    for _ in range(2):
+        assert int(prompt.run(COST)) < 2048
+        assert prompt.run(USE).strip() == "good"
+        assert prompt.run(BESIDE).strip() == "good"
+        assert 'File "zt/limits.py"' in prompt.run(WRONG) and "in full" in prompt.run(WRONG)
+        prompt.soft_reset()

@@ -5,35 +5,21 @@
 
 import os
 import pathlib
-import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-TOP = HERE.parents[1]
-sys.path[:0] = [str(TOP / "tools"), str(HERE.parent / "unit"), str(HERE)]
+import boards
+from _people import IDS
 
-import boards  # noqa: E402
-import pytest  # noqa: E402
-import qemu_board  # noqa: E402
-from _people import IDS  # noqa: E402
-
+SOAK = pathlib.Path(__file__).resolve().with_name("soak.py")
 MINUTES = int(os.environ.get("ZT_SOAK_MINUTES", "60"))
 SLACK = 256  # bytes: what waits or was just heard differs from round to round
 NOT_ON_BOARDS = ("controller", "controlport", "jsontext", "rulesjson", "store")
 
 
-def test_an_hour_leaves_the_heap_as_it_was(tmp_path):
-    why = boards.missing()
-    if why:
-        pytest.skip(why)
-    disk = str(tmp_path / "flash.img")
-    qemu_board.make_disk(disk)
-    with qemu_board.Board(disk=disk) as board:
-        repl = board.connect()
-        repl.enter()
-        boards.put_modules(repl, NOT_ON_BOARDS, tmp_path)
-        repl.soft_reset()
-        settings = "IDS = %r\nMINUTES = %d\n" % (IDS, MINUTES)
-        said = repl.run(settings + (HERE / "soak.py").read_text(), 30 * MINUTES)
+def test_an_hour_leaves_the_heap_as_it_was(prompt, tmp_path):
+    boards.put_modules(prompt, NOT_ON_BOARDS, tmp_path)
+    prompt.soft_reset()
+    settings = "IDS = %r\nMINUTES = %d\n" % (IDS, MINUTES)
+    said = prompt.run(settings + SOAK.read_text(), 30 * MINUTES)
     print(said)
     assert "joined OK" in said
     rounds = [[int(w) for w in line.split()[1:]] for line in said.split("\n") if "round" in line]
