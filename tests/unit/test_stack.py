@@ -1,6 +1,7 @@
 # microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 #
-# The network stack in the process, over an interface whose frames pass through a pump in Python.
+# Sockets of the stack in the process, over an interface whose frames pass through a pump in
+# Python.
 # micropython-only: CPython has no stack of ours.
 
 from zt import hal
@@ -15,17 +16,10 @@ import gc
 import time
 
 import lwip
-from _mirror import FAR, FAR4, FAR6, IP4, MAC, Mirror
+from _mirror import FAR, FAR4, FAR6, MAC, Mirror, checksum
+from _stack import raised
 
 PORT = 8080
-
-
-def raised(kind, f, *args):
-    try:
-        f(*args)
-    except kind as e:
-        return e
-    raise AssertionError("nothing raised")
 
 
 def tcp_pair(host, listen_on):
@@ -204,162 +198,6 @@ def test_ping_comes_back():
     mirror.close()
 
 
-def test_a_managed_route_goes_through_its_gateway():
-    mirror = Mirror()
-    target4, gateway4 = bytes([172, 20, 0, 0]), bytes([10, 9, 0, 9])
-    target6, gateway6 = b"\xfd\x55" + bytes(14), b"\xfd\x00" + bytes(13) + b"\x09"
-    cases = (
-        (target4, 16, gateway4, bytes([172, 20, 5, 6])),
-        (target6, 32, gateway6, b"\xfd\x55" + bytes(13) + b"\x06"),
-    )
-    for target, bits, gateway, host in cases:
-        assert raised(OSError, hal.ping_send, host, 1, 1, b"").errno == errno.EHOSTUNREACH
-        hal.nic_route(mirror.n, target, bits, gateway, True)
-        mirror.asked.clear()
-        hal.ping_send(host, 1, 1, b"")
-        hal.wait(20)
-        assert mirror.asked == [gateway], mirror.asked
-        assert hal.ping_recv(bytearray(10))[0] == host
-        hal.nic_route(mirror.n, target, bits, gateway, False)
-        assert raised(OSError, hal.ping_send, host, 1, 1, b"").errno == errno.EHOSTUNREACH
-        assert (
-            raised(OSError, hal.nic_route, mirror.n, target, bits, gateway, False).errno
-            == errno.ENOENT
-        )
-    mirror.close()
-
-
-def test_a_route_on_the_link_asks_for_the_host_itself():
-    mirror = Mirror()
-    for target, bits, host in (
-        (bytes([172, 21, 0, 0]), 16, bytes([172, 21, 5, 6])),
-        (b"\xfc" + bytes(15), 8, b"\xfc\x11" + bytes(13) + b"\x06"),
-    ):
-        hal.nic_route(mirror.n, target, bits, None, True)
-        mirror.asked.clear()
-        hal.ping_send(host, 1, 1, b"")
-        hal.wait(20)
-        assert mirror.asked == [host], mirror.asked
-    mirror.close()
-
-
-def test_the_longest_prefix_wins_between_interfaces():
-    mirror = Mirror()
-    other = hal.nic_add(b"\x32\x01\x02\x03\x04\x99", 1500)
-    hal.nic_addr(other, bytes([10, 50, 0, 1]), 24, True)
-    hal.nic_route(mirror.n, bytes([172, 16, 0, 0]), 12, None, True)
-    hal.nic_route(other, bytes([172, 20, 0, 0]), 16, None, True)
-    hal.set_pump(None)
-    buf, meta = bytearray(3000), bytearray(1)
-    while hal.nic_recv(buf, meta):
-        pass
-    for host, n in ((bytes([172, 17, 0, 1]), mirror.n), (bytes([172, 20, 0, 1]), other)):
-        hal.ping_send(host, 1, 1, b"")
-        assert hal.nic_recv(buf, meta) and meta[0] == n
-    hal.nic_remove(other)
-    mirror.close()
-
-
-def test_an_address_prefix_other_than_64_is_on_the_link():
-    mirror = Mirror()
-    hal.nic_addr(mirror.n, b"\xfc\x01" + bytes(13) + b"\x01", 40, True)
-    host = b"\xfc\x01\x00\x00\x00\xaa" + bytes(9) + b"\x02"
-    mirror.asked.clear()
-    hal.ping_send(host, 1, 1, b"")
-    hal.wait(20)
-    assert mirror.asked == [host]
-    hal.nic_addr(mirror.n, b"\xfc\x01" + bytes(13) + b"\x01", 40, False)
-    assert raised(OSError, hal.ping_send, host, 1, 1, b"").errno == errno.EHOSTUNREACH
-    mirror.close()
-
-
-def test_addresses_come_and_go():
-    mirror = Mirror()
-    assert raised(OSError, hal.nic_addr, mirror.n, FAR4, 24, True).errno == errno.ENOBUFS
-    assert raised(OSError, hal.nic_addr, mirror.n, FAR4, 24, False).errno == errno.ENOENT
-    hal.nic_addr(mirror.n, IP4, 24, False)
-    assert raised(OSError, hal.ping_send, FAR4, 1, 1, b"").errno == errno.EHOSTUNREACH
-    hal.nic_addr(mirror.n, FAR4, 24, True)
-    hal.nic_addr(mirror.n, FAR4, 16, True)  # only the prefix changes
-    raised(ValueError, hal.nic_addr, mirror.n, IP4, 33, True)
-    raised(ValueError, hal.nic_addr, mirror.n, b"\x01\x02\x03", 8, True)
-    for i in range(6):  # with the mirror's own, seven
-        hal.nic_addr(mirror.n, b"\xfd\x01" + bytes(13) + bytes([i]), 64, True)
-    e = raised(OSError, hal.nic_addr, mirror.n, b"\xfd\x01" + bytes(13) + b"\x77", 64, True)
-    assert e.errno == errno.ENOBUFS
-    mirror.close()
-    assert raised(OSError, hal.nic_addr, mirror.n, IP4, 24, True).errno == errno.ENODEV
-
-
-def test_interfaces_are_bounded_and_reusable():
-    for _ in range(3):
-        made = []
-        while True:
-            try:
-                made.append(hal.nic_add(MAC, 2800))
-            except OSError as e:
-                assert e.errno == errno.ENOBUFS
-                break
-        assert made == list(range(16))
-        for n in made:
-            hal.nic_remove(n)
-    raised(ValueError, hal.nic_add, b"\x01\x02\x03\x04\x05\x06", 2800)  # a multicast MAC
-    raised(ValueError, hal.nic_add, MAC[:5], 2800)
-
-
-def test_groups_follow_addresses_and_memberships():
-    mirror = Mirror()
-    serial = hal.nic_serial()
-    groups = hal.nic_groups(mirror.n)
-    # All-systems of IPv4, all-nodes, and the solicited-node groups of the link-local and fd00::1.
-    assert b"\x01\x00\x5e\x00\x00\x01" in groups
-    assert b"\x33\x33\x00\x00\x00\x01" in groups
-    assert b"\x33\x33\xff" + MAC[3:] in groups
-    assert b"\x33\x33\xff\x00\x00\x01" in groups
-    assert len(groups) == 4
-    s = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM)
-    member = bytes([239, 129, 2, 3]) + IP4
-    s.setsockopt(lwip.IPPROTO_IP, lwip.IP_ADD_MEMBERSHIP, member)
-    assert b"\x01\x00\x5e\x01\x02\x03" in hal.nic_groups(mirror.n)
-    assert hal.nic_serial() != serial
-    s.setsockopt(lwip.IPPROTO_IP, lwip.IP_DROP_MEMBERSHIP, member)
-    assert b"\x01\x00\x5e\x01\x02\x03" not in hal.nic_groups(mirror.n)
-    close(s)
-    mirror.close()
-
-
-def test_a_router_advertisement_of_a_member_is_dropped():
-    mirror = Mirror()
-    router = b"\xfe\x80" + bytes(13) + b"\x99"
-    all_nodes = b"\xff\x02" + bytes(13) + b"\x01"
-    from _mirror import checksum
-
-    body = b"\x86\x00\x00\x00\x40\x00\x07\x08" + bytes(8) + b"\x01\x01" + FAR
-    pseudo = router + all_nodes + b"\x00\x00\x00" + bytes([len(body)]) + b"\x00\x00\x00\x3a"
-    body = body[:2] + checksum(pseudo + body).to_bytes(2, "big") + body[4:]
-    head = b"\x60\x00\x00\x00\x00" + bytes([len(body)]) + b"\x3a\xff"
-    frame = b"\x33\x33\x00\x00\x00\x01" + FAR + b"\x86\xdd" + head + router + all_nodes + body
-    hal.nic_input(mirror.n, frame)
-    outside = b"\x20\x01\x0d\xb8" + bytes(11) + b"\x01"
-    assert raised(OSError, hal.ping_send, outside, 1, 1, b"").errno == errno.EHOSTUNREACH
-    mirror.close()
-
-
-def test_frames_that_make_no_sense_are_survived():
-    mirror = Mirror()
-    raised(ValueError, hal.nic_input, mirror.n, bytes(13))
-    raised(ValueError, hal.nic_input, mirror.n, bytes(10015))
-    for kind in (b"\x08\x00", b"\x08\x06", b"\x86\xdd", b"\x12\x34"):
-        for n in range(0, 80):
-            for fill in (0, 0x45, 0x60, 0xFF):
-                hal.nic_input(mirror.n, MAC + FAR + kind + bytes([fill]) * n)
-    hal.wait(1)
-    hal.ping_send(FAR4, 1, 1, b"")
-    hal.wait(20)
-    assert hal.ping_recv(bytearray(1)) is not None
-    mirror.close()
-
-
 def test_a_full_ring_drops_and_counts():
     mirror = Mirror()
     hal.set_pump(None)
@@ -473,8 +311,6 @@ def test_dns_asks_the_server_of_the_network():
             head[2:4] = (28 + len(body)).to_bytes(2, "big")
             head[10:12] = b"\0\0"
             head[12:16], head[16:20] = bytes(f[30:34]), bytes(f[26:30])
-            from _mirror import checksum
-
             head[10:12] = checksum(head).to_bytes(2, "big")
             return MAC + FAR + b"\x08\x00" + bytes(head) + udp + body
         return original(f)
@@ -483,4 +319,77 @@ def test_dns_asks_the_server_of_the_network():
     assert lwip.getaddrinfo("host.example.org", 80)[0][-1] == ("10.9.0.33", 80)
     assert len(answer) == 1 and b"\x04host\x07example\x03org\x00" in answer[0]
     hal.nic_dns("", [])
+    mirror.close()
+
+
+def test_sockets_of_the_host_and_of_the_stack_are_waited_for_together():
+    import select
+    import socket
+
+    hal.set_pump(None)
+    p = select.poll()
+    host = []
+    ours = []
+    for i in range(40):  # the array of descriptors grows and moves several times
+        h = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        h.bind(socket.getaddrinfo("127.0.0.1", 0)[0][-1])
+        s = lwip.socket(lwip.AF_INET, lwip.SOCK_DGRAM) if i % 4 == 0 else None
+        for x in (h, s) if i % 8 else (s, h):
+            if x is not None:
+                p.register(x, select.POLLIN)
+        host.append(h)
+        ours += [s] if s is not None else []
+    assert p.poll(0) == []
+    ours[3].bind(("127.0.0.1", 4000))
+    ours[4].sendto(b"x", ("127.0.0.1", 4000))
+    for h in host[10:]:
+        p.modify(h, select.POLLOUT)
+    ready = [e[0] for e in p.poll(50)]
+    assert ours[3] in ready and len(ready) == 31, len(ready)
+    for x in host + ours:
+        p.unregister(x)
+        x.close()
+    assert p.poll(0) == []
+
+
+def test_a_peer_that_takes_nothing_does_not_hold_a_caller_that_cannot_wait():
+    import select
+    import time
+
+    mirror = Mirror()
+    server = lwip.socket()
+    server.setsockopt(lwip.SOL_SOCKET, lwip.SO_REUSEADDR, 1)
+    server.bind(("", 8081))
+    server.listen(1)
+    client = lwip.socket()
+    client.connect(("10.9.0.77", 8081))
+    peer, _ = server.accept()
+    hal.wait(50)
+    hal.set_pump(None)  # nothing is acknowledged from here on
+    client.setblocking(False)
+    client.setsockopt(lwip.IPPROTO_TCP, lwip.TCP_NODELAY, 1)
+    start = time.ticks_ms()
+    count = 0
+    error = 0
+    while not error and count < 1000:
+        try:
+            count += client.send(b"x")
+        except OSError as e:
+            error = e.errno
+    assert error == errno.EAGAIN and 20 < count < 1000, (error, count)
+    assert time.ticks_diff(time.ticks_ms(), start) < 5000  # upstream: 10 s, then ENOMEM
+    p = select.poll()
+    p.register(client, select.POLLOUT)
+    assert p.poll(0) == []
+    hal.set_pump(mirror.pump)
+    assert p.poll(5000)
+    client.setblocking(True)
+    client.sendall(b"y" * 100000)
+    got = b""
+    while len(got) < count:
+        got += peer.recv(count - len(got))
+    assert got == b"x" * count
+    for s in (client, peer, server):
+        s.close()
+    hal.wait(50)
     mirror.close()
