@@ -4,7 +4,6 @@
 # whose tables are dicts. What the plane itself does with them is in test_plane*.py.
 
 from _fakeplane import IPV4, NEVER, World, authorize
-from zt import mac as macs
 from zt import plane, planesync
 from zt._compat import ticks_add, ticks_diff
 from zt.const import NET_ACCESS_DENIED, NET_OK
@@ -267,19 +266,6 @@ def test_what_is_due_to_a_member_is_done_at_the_next_frame_and_not_in_a_minute()
     assert w.member()[0] == _BOTH
 
 
-def test_counters_of_the_network_include_the_planes():
-    w = World().settled()
-    before = w.net.counters()
-    w.c.net_counts[:] = [3, 300, 4, 400, 1, 2, 0, 0, 0, 0]
-    after = w.net.counters()
-    assert after["rxFrames"] == before["rxFrames"] + 3
-    assert after["txBytes"] == before["txBytes"] + 400
-    assert after["drops"]["rules_out"] == before["drops"]["rules_out"] + 1
-    assert after["drops"]["rules_in"] == before["drops"]["rules_in"] + 2
-    assert w.net.counters() == after, "counted once"
-    assert w.a.status()["counters"]["plane"] == {"rx": 7, "tx": 5}
-
-
 def test_events_go_where_python_would_have_got_them():
     w = World().settled()
     frame = w.mac_b + w.mac_a + b"\x08\x00" + b"from the stack"
@@ -316,84 +302,6 @@ def test_events_go_where_python_would_have_got_them():
     assert w.p.driver.nics.frames == [(3, long), (3, frame)]
 
 
-def test_a_multicast_installs_its_group_until_somebody_comes_or_goes():
-    w = World().settled()
-    group = macs.BROADCAST
-    for n in (w.a, w.b):
-        n.multicast_subscribe(w.sim.now, w.nwid, group, 0)
-    w.sim.run(500)
-
-    def send():
-        w.a.process_virtual_network_frame(w.sim.now, w.nwid, w.mac_a, group, IPV4, 0, b"to all")
-        w.sim.run(20)
-
-    send()
-    key = (w.index(), group + bytes(4))
-    assert w.c.groups[key] == w.b.address
-    w.a.vl2.multicast.add(w.sim.now, w.nwid + group + bytes(4), b"\x01\x02\x03\x04\x05")
-    assert key not in w.c.groups
-    w.a.vl2.multicast.remove(w.nwid + group + bytes(4), b"\x01\x02\x03\x04\x05")
-    send()
-    assert key in w.c.groups
-    w.a.vl2.multicast.remove(w.nwid + group + bytes(4), w.b.address)
-    assert key not in w.c.groups
-
-
-def test_a_group_is_renewed_while_it_is_used_and_python_would_not_gather():
-    w = World().settled()
-    group = macs.BROADCAST
-    for n in (w.a, w.b):
-        n.multicast_subscribe(w.sim.now, w.nwid, group, 0)
-    w.sim.run(500)
-
-    def send():
-        w.a.process_virtual_network_frame(w.sim.now, w.nwid, w.mac_a, group, IPV4, 0, b"to all")
-
-    send()
-    key = w.nwid + group + bytes(4)
-    g = w.a.vl2.multicast.groups[key]
-    gathered = g.last_gather
-    end = ticks_add(gathered, 60000)
-    while ticks_diff(end, w.sim.now) > 1000:
-        w.sim.now = ticks_add(w.sim.now, 1000)
-        w.c.peer_ages[w.b.address] = [9, 900, 9, 900, 30, 40, 10, 30, NEVER]
-        w.c.member_ages[w.b.address] = (40, 10)
-        w.p.tick(w.sim.now)
-        assert key in w.p.groups, ticks_diff(end, w.sim.now)
-    renewed = w.c.renewed.count(group + bytes(4))
-    assert renewed > 40
-    # Python would gather: no more renewals, and the next frame is its.
-    for _ in range(8):
-        w.sim.now = ticks_add(w.sim.now, 1000)
-        w.p.tick(w.sim.now)
-    assert w.c.renewed.count(group + bytes(4)) <= renewed + 1 and key not in w.p.groups
-    send()
-    assert g.last_gather == w.sim.now and key in w.p.groups
-    # Nobody uses it.
-    w.c.quiet = True
-    for _ in range(7):
-        w.sim.now = ticks_add(w.sim.now, 1000)
-        w.p.tick(w.sim.now)
-    assert key not in w.p.groups
-
-
-def test_a_group_of_more_members_than_may_be_sent_to_is_pythons_again():
-    w = World().settled()
-    key = w.nwid + b"\x01\0\x5e\1\2\3" + bytes(4)
-    m = w.a.vl2.multicast
-    for i in range(3):
-        m.add(w.sim.now, key, bytes((1, 2, 3, 4, i)))
-    m.groups[key].last_gather = w.sim.now
-    w.net.config.multicast_limit = 3
-    assert not m.due(w.sim.now, w.net, key)
-    w.net.config.multicast_limit = 2
-    assert m.due(w.sim.now, w.net, key)
-    w.net.config.multicast_limit = 4
-    assert not m.due(w.sim.now, w.net, key)
-    assert m.due(ticks_add(w.sim.now, 60000), w.net, key)
-    assert m.due(w.sim.now, w.net, w.nwid + bytes(10))
-
-
 def test_credentials_in_the_planes_form():
     coo = Ownership(bytes(8), bytes(8), 1, [(2, bytes((10, 0, 0, 1)) + bytes(12))], bytes(5))
 
@@ -412,53 +320,3 @@ def test_no_plane_where_there_is_none():
 
     assert not plane.wanted(Hal)
     assert not plane.wanted(object())
-
-
-def _counts(w, *numbers, age=5):
-    """What the plane says of B: packets and bytes each way, and that it is in use."""
-    w.c.peer_ages[w.b.address] = list(numbers) + [age, age, age, age, NEVER]
-
-
-def test_what_a_peer_moved_is_counted_across_its_entries():
-    w = World()
-    _counts(w, 50, 5000, 0, 0)  # left over from an entry before ours
-    w.settled()
-    _counts(w, 53, 5300, 2, 180)
-    w.sim.run(1500)
-    w.p.tick(w.sim.now)
-    assert list(w.peer().moved) == [3, 300, 2, 180]
-    w.p.path_changed(w.peer())
-    assert w.b.address not in w.c.peers
-    _counts(w, 0, 0, 0, 0)  # a new entry counts from zero
-    w.a_to_b()
-    w.sim.run(50)
-    assert w.b.address in w.c.peers
-    _counts(w, 1, 90, 1, 1 << 40)
-    shown = [p for p in w.a.peers() if p["address"] == w.b.address.hex()][0]
-    assert shown["counters"] == {
-        "rxPackets": 4,
-        "rxBytes": 390,
-        "txPackets": 3,
-        "txBytes": 180 + (1 << 40),
-    }
-
-
-def test_an_entry_that_ran_out_and_came_back_is_not_counted_backwards():
-    w = World().settled()
-    _counts(w, 7, 700, 7, 700)
-    w.sim.run(1500)
-    w.p.tick(w.sim.now)
-    e = w.p.peers[w.b.address]
-    e.until = ticks_add(w.sim.now, -1)  # the plane has thrown it out by itself meanwhile
-    _counts(w, 0, 0, 0, 0)
-    w.a_to_b()
-    w.sim.run(50)
-    _counts(w, 2, 200, 0, 0)
-    w.p.sync.peers(w.sim.now)
-    assert list(w.peer().moved) == [9, 900, 7, 700]
-
-
-def test_the_root_whose_frames_never_came_has_no_counters():
-    w = World().settled()
-    assert w.a.topology.peers[w.r.address].moved is None
-    assert "counters" not in [p for p in w.a.peers() if p["address"] == w.r.address.hex()][0]
