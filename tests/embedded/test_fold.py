@@ -13,6 +13,7 @@ TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(TOP, "tools", "freeze"))
 
 import fold  # noqa: E402
+import fold_modules  # noqa: E402
 
 NUMBERS = """
 import sys
@@ -62,7 +63,7 @@ def g(x):
 
 
 def folded(tmp_path, monkeypatch, loose=(), **modules):
-    monkeypatch.setattr(fold, "LIB", str(tmp_path))
+    monkeypatch.setattr(fold_modules, "LIB", str(tmp_path))
     modules.setdefault("_compat", "from micropython import const\n")
     for name, text in modules.items():
         (tmp_path / (name + ".py")).write_text(text)
@@ -130,13 +131,13 @@ def test_the_package_keeps_its_functions():
     with open(os.path.join(TOP, "firmware", "manifest_board.py")) as f:
         assigned = [n for n in ast.parse(f.read()).body if isinstance(n, ast.Assign)]
     hosts = [ast.literal_eval(n.value) for n in assigned if n.targets[0].id == "_NOT_ON_BOARDS"][0]
-    names = sorted(f[:-3] for f in os.listdir(fold.LIB) if f.endswith(".py"))
+    names = sorted(f[:-3] for f in os.listdir(fold_modules.LIB) if f.endswith(".py"))
     names = [n for n in names if n not in hosts]
     lost = []
     for name, text in fold.Folder(names).sources().items():
         want, has = [
             {n.name for n in ast.walk(t) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-            for t in (fold.read(name, set()), ast.parse(text))
+            for t in (fold_modules.read(name, set()), ast.parse(text))
         ]
         lost += sorted(want - has)
     # Those of CPython's half of _compat.

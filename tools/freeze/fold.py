@@ -9,34 +9,18 @@
 # no board takes go too, and functions and classes with "# not on boards" behind their head. What
 # was put in place is not defined any more, so modules that go to a board beside the frozen ones
 # (tests do that) are folded with them: --loose. Modules are named without .py; "controller/issue"
-# is one of a package.
+# is one of a package. This file finds what is constant and decides what of it is put in place.
 
 import argparse
 import ast
 import os
-import re
 import sys
 
-LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib", "zt")
-NAME = re.compile("_?[A-Z][A-Z0-9_]*$")
-MARK = "# not on boards"
+from fold_modules import Module, names_in, read
+from fold_rewrite import KNOWN, Remove, RemoveImports, Replace
+
 SMALL = 1 << 30  # beyond it a number is an object of its own in each module that uses it
 SHORT = 24  # characters of a text that is a name anyway
-
-# What is known of every board.
-KNOWN = {
-    "sys.implementation.name == 'micropython'": True,
-    "hasattr(os, 'getenv')": False,  # no environment, so no host
-    "struct.calcsize('L') == 8": False,
-}
-
-# Put in place and defined as well, for programs on a board: docs/api.md.
-KEPT = (
-    ("const", "DEFAULT_PORT"),
-    ("const", "VERSION"),
-    ("world", "MOON"),
-    ("world", "PLANET"),
-)
 
 BINARY = {
     ast.Add: lambda a, b: a + b,
@@ -55,132 +39,6 @@ UNARY = {ast.USub: lambda a: -a, ast.Invert: lambda a: ~a, ast.Not: lambda a: no
 
 class NotConstant(Exception):
     pass
-
-
-class Unmarked(ast.NodeTransformer):
-    """No functions and classes that are marked in `lines`; their names go into `gone`."""
-
-    def __init__(self, lines, gone):
-        self.lines = lines
-        self.gone = gone
-
-    def visit_FunctionDef(self, node):
-        if self.lines[node.lineno - 1].endswith(MARK):
-            self.gone.add(node.name)
-            return None
-        return self.generic_visit(node)
-
-    visit_ClassDef = visit_FunctionDef
-
-    def visit_Assign(self, node):
-        """A statement each for `A, B = 1, 2`."""
-        target = node.targets[0]
-        if not isinstance(target, ast.Tuple) or not isinstance(node.value, ast.Tuple):
-            return node
-        pairs = list(zip(target.elts, node.value.elts))
-        if not all(isinstance(t, ast.Name) and NAME.match(t.id) for t, _ in pairs):
-            return node
-        return [ast.Assign([t], v, lineno=node.lineno) for t, v in pairs]
-
-
-def read(name, gone):
-    path = os.path.join(LIB, name + ".py")
-    with open(path, encoding="utf-8") as f:
-        text = f.read()
-    tree = ast.parse(text, path)
-    used = names_in(tree)
-    tree = Unmarked(text.split("\n"), gone).visit(tree)
-    tree.used = used  # also by what is gone
-    return tree
-
-
-def names_in(tree):
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-
-
-class Module:
-    """A module's tree, what its import statements name, and what it binds where."""
-
-    def __init__(self, name, tree):
-        self.name = name
-        self.tree = tree
-        self.modules = {}  # a name here -> a module of ours
-        self.names = {}  # a name here -> (module, name there)
-        self.assigned = {}  # a name -> the value of its only binding in the module's body
-        self.bound = bound = {}
-        for node in self.walk_body(tree):
-            for n in bindings(node):
-                bound[n] = bound.get(n, 0) + 1
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Global):
-                for n in node.names:
-                    bound[n] = bound.get(n, 0) + 2
-            elif isinstance(node, ast.ImportFrom) and node.level:
-                self.imports(node)
-        for node in tree.body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                n = node.targets[0].id
-                if bound[n] == 1 and len(node.targets) == 1 and NAME.match(n):
-                    self.assigned[n] = node.value
-        self.local = {
-            n
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef))
-            for inner in inside(node)
-            if not (isinstance(inner, ast.ImportFrom) and inner.level)
-            for n in bindings(inner)
-        }
-
-    def walk_body(self, tree):
-        for node in tree.body:
-            yield from statements(node)
-
-    def imports(self, node):
-        folder = self.name.split("/")[:-1]
-        folder = folder[: len(folder) - node.level + 1]
-        for a in node.names:
-            if node.module is None:
-                self.modules[a.asname or a.name] = "/".join(folder + [a.name])
-            else:
-                self.names[a.asname or a.name] = ("/".join(folder + [node.module]), a.name)
-
-    def owner(self, node):
-        """(module, name) of what a Name or an Attribute of a module stands for, or None."""
-        if isinstance(node, ast.Name):
-            if node.id in self.assigned:
-                return self.name, node.id
-            return self.names.get(node.id)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in self.modules and node.value.id not in self.local:
-                return self.modules[node.value.id], node.attr
-        return None
-
-
-def statements(node):
-    """The node and what it holds, without the insides of functions and classes."""
-    yield node
-    if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
-        for child in ast.iter_child_nodes(node):
-            yield from statements(child)
-
-
-def inside(node):
-    for child in ast.iter_child_nodes(node):
-        yield from statements(child)
-
-
-def bindings(node):
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        return [node.id]
-    if isinstance(node, ast.arg):
-        return [node.arg]
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        return [node.name]
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return [(a.asname or a.name).split(".")[0] for a in node.names]
-    if isinstance(node, ast.ExceptHandler) and node.name:
-        return [node.name]
-    return []
 
 
 class Folder:
@@ -303,134 +161,6 @@ class Folder:
         tree = Replace(self, m).visit(m.tree)
         tree = Remove(self, m).visit(tree)
         return RemoveImports(used - names_in(tree)).visit(tree)
-
-
-def literal(value):
-    if isinstance(value, tuple):
-        return ast.Tuple([literal(v) for v in value], ast.Load())
-    if isinstance(value, int) and not isinstance(value, bool) and value < 0:
-        return ast.UnaryOp(ast.USub(), ast.Constant(-value))
-    return ast.Constant(value)
-
-
-class Replace(ast.NodeTransformer):
-    """Values for names, and no branches that are never taken."""
-
-    def __init__(self, folder, module):
-        self.folder = folder
-        self.module = module
-
-    def put(self, node):
-        if isinstance(node.ctx, ast.Load):
-            owner = self.module.owner(node)
-            if owner in self.folder.folded:
-                return literal(self.folder.values[owner])
-        return self.generic_visit(node)
-
-    visit_Name = put
-    visit_Attribute = put
-
-    def generic_visit(self, node):
-        if isinstance(node, ast.expr) and ast.unparse(node) in KNOWN:
-            return ast.Constant(KNOWN[ast.unparse(node)])
-        return super().generic_visit(node)
-
-    def visit_UnaryOp(self, node):
-        node = self.generic_visit(node)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            if isinstance(node.operand, ast.Constant):
-                return ast.Constant(not node.operand.value)
-        return node
-
-    def visit_BoolOp(self, node):
-        node = self.generic_visit(node)
-        if isinstance(node, ast.BoolOp):
-            decides = isinstance(node.op, ast.Or)
-            values = []
-            for v in node.values:
-                if isinstance(v, ast.Constant) and isinstance(v.value, bool):
-                    if v.value == decides:
-                        values.append(v)
-                        break
-                    if v is not node.values[-1]:
-                        continue
-                values.append(v)
-            if len(values) == 1:
-                return values[0]
-            node.values = values
-        return node
-
-    def visit_IfExp(self, node):
-        node = self.generic_visit(node)
-        if isinstance(node, ast.IfExp) and isinstance(node.test, ast.Constant):
-            return node.body if node.test.value else node.orelse
-        return node
-
-    def visit_If(self, node):
-        node = self.generic_visit(node)
-        if isinstance(node.test, ast.Constant):
-            return (node.body if node.test.value else node.orelse) or ast.Pass()
-        return node
-
-
-class Body(ast.NodeTransformer):
-    """Takes statements out; what is left of a body that loses all is `pass`."""
-
-    def generic_visit(self, node):
-        node = super().generic_visit(node)
-        if not isinstance(node, ast.Module) and getattr(node, "body", None) == []:
-            node.body = [ast.Pass()]
-        return node
-
-
-class Remove(Body):
-    """No definitions of what Replace has put in place, no docstrings, nothing behind a return."""
-
-    def __init__(self, folder, module):
-        self.folder = folder
-        self.module = module
-
-    def visit_Assign(self, node):
-        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            n = node.targets[0].id
-            if n in self.module.assigned and (self.module.name, n) in self.folder.folded:
-                if (self.module.name, n) not in KEPT:
-                    return None
-            known = n in self.module.assigned and n not in self.module.local
-            if known and (self.module.name, n) in self.folder.values:
-                node.value = literal(self.folder.values[self.module.name, n])
-        return node
-
-    def visit_Expr(self, node):
-        return None if isinstance(node.value, ast.Constant) else node
-
-    def visit_ImportFrom(self, node):
-        node.names = [
-            a
-            for a in node.names
-            if self.module.names.get(a.asname or a.name) not in self.folder.folded
-        ]
-        return node if node.names else None
-
-    def visit_FunctionDef(self, node):
-        for i, statement in enumerate(node.body):
-            if isinstance(statement, (ast.Return, ast.Raise)):
-                del node.body[i + 1 :]
-                break
-        return self.generic_visit(node)
-
-
-class RemoveImports(Body):
-    """No imports of what only was needed for what is gone. (One never used here is for others.)"""
-
-    def __init__(self, gone):
-        self.gone = gone
-
-    def visit_ImportFrom(self, node):
-        node.names = [a for a in node.names if (a.asname or a.name) not in self.gone]
-        return node if node.names else None
-
-    visit_Import = visit_ImportFrom
 
 
 def write(path, text):
