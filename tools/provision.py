@@ -3,31 +3,35 @@
 #
 # Gives a board its identity, planet, networks and Wi-Fi: over its serial port, or in an image of
 # its flash or of its NVS partition. A board without 2 MiB to spare cannot make an identity itself,
-# so this does, here. Checks all that it is given before anything is written, does not overwrite an
-# identity unless told, and never shows a secret. How each kind of target is written is in
-# provision_targets and provision_nvs.
+# so this does, here. Checks all that it is given before anything is written (provision_given),
+# does not overwrite an identity unless told, and never shows a secret. How each kind of target is
+# written is in provision_targets and provision_nvs.
 
 import argparse
-import getpass
 import json
-import os
 import pathlib
 import signal
-import stat
-import string
 import sys
 import traceback
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
+from provision_given import (  # noqa: E402
+    PASSWORD_VARIABLE,
+    Secrets,
+    check_hostname,
+    check_wifi,
+    keep_copy,
+    load_identity,
+    load_planet,
+    make_identity,
+    network_id,
+    wifi_password,
+)
 from provision_nvs import NvsFlash, NvsImage  # noqa: E402
 from provision_targets import Board, Failure, Image  # noqa: E402
-from zt import crypto, identity, settings, world  # noqa: E402
-
-_PASSWORD_VARIABLE = "ZT_WIFI_PASSWORD"
-_HOSTNAME = string.ascii_lowercase + string.digits + "-"
-_SECRET_FILE = 0o600
+from zt import settings  # noqa: E402
 
 _EPILOG = """\
 examples:
@@ -39,31 +43,7 @@ examples:
 A board that has an identity keeps it unless --new-identity or --identity say otherwise, and then
 only with --force. The Wi-Fi password is asked for on the terminal, or read from a file or from
 %s; it cannot be given on the command line, where others see it.
-""" % (_PASSWORD_VARIABLE,)
-
-
-class Secrets:
-    """What must not be printed; clean() takes it out of a text, whatever form it has there."""
-
-    def __init__(self):
-        self._forms = set()
-
-    def add(self, value):
-        text = value.decode(errors="replace") if isinstance(value, bytes) else value
-        for form in (text, text.encode().hex(), repr(text)[1:-1]):
-            if len(form) >= 6:
-                self._forms.add(form)
-
-    def add_identity(self, ident):
-        if ident.private is not None:
-            for half in (ident.private[:32], ident.private[32:]):
-                self.add(half.hex())
-                self._forms.add(repr(half)[2:-1])
-
-    def clean(self, text):
-        for form in sorted(self._forms, key=len, reverse=True):
-            text = text.replace(form, "<secret>")
-        return text
+""" % (PASSWORD_VARIABLE,)
 
 
 class Talk:
@@ -91,117 +71,6 @@ class Talk:
     def tried_enough(self):
         if sys.stderr.isatty():
             sys.stderr.write("\r" + " " * 60 + "\r")
-
-
-def read(path, what):
-    try:
-        data = pathlib.Path(path).read_bytes() if path != "-" else sys.stdin.buffer.read()
-    except OSError as e:
-        raise Failure("%s: %s: %s" % (what, path, e.strerror or "cannot be read")) from None
-    return data
-
-
-def load_identity(path, talk, secrets):
-    """A whole, valid identity with its private key from a file."""
-    data = read(path, "--identity")
-    secrets.add(data.strip())
-    try:
-        ident = identity.Identity.parse(data)
-    except ValueError as e:
-        raise Failure("--identity: %s: %s" % (path, e)) from None
-    if ident.private is None:
-        raise Failure("--identity: %s: only the public half; give identity.secret" % path)
-    secrets.add_identity(ident)
-    if not ident.validate():
-        raise Failure("--identity: %s: the address does not belong to the key" % path)
-    try:
-        mode = stat.S_IMODE(os.stat(path).st_mode)
-    except OSError:
-        mode = 0
-    if mode & 0o077:
-        talk.say("%s can be read by others (mode %o)" % (path, mode))
-    return ident
-
-
-def make_identity(talk, secrets):
-    if crypto.BACKEND == "python":
-        raise Failure("making an identity needs the crypto library; run: make core")
-    talk.say("making an identity")
-    try:
-        ident = identity.generate(os.urandom, talk.tried)
-    except MemoryError as e:
-        raise Failure(str(e)) from None
-    talk.tried_enough()
-    secrets.add(ident.text(True))
-    secrets.add_identity(ident)
-    return ident
-
-
-def keep_copy(folder, ident):
-    """identity.secret and identity.public in a folder of the host, nothing overwritten."""
-    try:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        for name, secret in (("identity.secret", True), ("identity.public", False)):
-            path = os.path.join(folder, name)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with os.fdopen(os.open(path, flags, _SECRET_FILE if secret else 0o644), "w") as f:
-                f.write(ident.text(secret))
-    except FileExistsError as e:
-        raise Failure("--keep-copy: %s exists; not overwritten" % e.filename) from None
-    except OSError as e:
-        raise Failure("--keep-copy: %s: %s" % (folder, e.strerror)) from None
-
-
-def load_planet(path):
-    data = read(path, "--planet")
-    try:
-        world.check_planet(data)
-    except ValueError as e:
-        raise Failure("--planet: %s: %s" % (path, e)) from None
-    if len(data) > settings.VALUE_MAX:
-        raise Failure("--planet: %s: longer than a setting may be" % path)
-    return data
-
-
-def network_id(text):
-    try:
-        nwid = bytes.fromhex(text)
-    except ValueError:
-        nwid = b""
-    if len(text) != 16 or len(nwid) != 8 or not any(nwid):
-        raise Failure("--network: %s is no network id (16 hex digits)" % text)
-    return nwid
-
-
-def wifi_password(args):
-    """The password as bytes, b"" for an open network."""
-    if args.wifi_open:
-        return b""
-    if args.wifi_password_file:
-        password = read(args.wifi_password_file, "--wifi-password-file").rstrip(b"\r\n")
-    elif os.environ.get(_PASSWORD_VARIABLE):
-        password = os.environ[_PASSWORD_VARIABLE].encode()
-    elif sys.stdin.isatty():
-        password = getpass.getpass("password of the Wi-Fi %s: " % args.wifi).encode()
-    else:
-        raise Failure(
-            "the Wi-Fi password: no terminal to ask on; use --wifi-password-file, %s or "
-            "--wifi-open" % _PASSWORD_VARIABLE
-        )
-    return password
-
-
-def check_wifi(ssid, password):
-    if not 1 <= len(ssid) <= 32:
-        raise Failure("--wifi: a network name has 1 to 32 bytes")
-    hexadecimal = len(password) == 64 and all(c in string.hexdigits.encode() for c in password)
-    if password and not hexadecimal and not 8 <= len(password) <= 63:
-        raise Failure("the Wi-Fi password has %d bytes; WPA has 8 to 63" % len(password))
-
-
-def check_hostname(name):
-    if not 1 <= len(name) <= 32 or name.strip(_HOSTNAME) or name[0] == "-" or name[-1] == "-":
-        raise Failure("--hostname: 1 to 32 of a-z, 0-9 and '-', none at the ends")
 
 
 def changes_of(args, secrets, talk):
