@@ -50,11 +50,11 @@ def rv32(folder):
 
 
 def xtensa(folder):
-    import core_targets
+    import core_machines
 
     try:
-        llvm = core_targets.llvm()
-    except core_targets.Missing as e:
+        llvm = core_machines.llvm()
+    except core_machines.Missing as e:
         pytest.skip("needs the Debian packages %s" % e)
     if not os.path.isdir(PICOLIBC):
         pytest.skip("needs the Debian package picolibc-riscv64-unknown-elf")

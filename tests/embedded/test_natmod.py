@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "..", "..")
 sys.path.insert(0, os.path.join(TOP, "tools"))
 
+import core_machines  # noqa: E402
 import core_targets  # noqa: E402
 import qemu_board  # noqa: E402
 
@@ -43,8 +44,8 @@ def built():
     for step in ("board", "targets"):
         subprocess.run([os.path.join(TOP, "tools", "toolchain.sh"), step], check=os.getuid() == 0)
     try:
-        core_targets.Xtensa().prepare()
-    except core_targets.Missing as e:
+        core_machines.Xtensa().prepare()
+    except core_machines.Missing as e:
         pytest.skip("needs the Debian packages %s" % e)
     script("build_natmod.sh", MPY, *ARCH, "xtensawin-qemu", "stock")
 
@@ -134,7 +135,7 @@ def build_loader(target, folder):
         f.write("static const char *const NAMES[] = {\n%s};\n" % lines)
     flags = ["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-fno-builtin", "-I", folder]
     objects = []
-    for source in target.runtime(folder) + [os.path.join(core_targets.TESTS, "mpy_loader.c")]:
+    for source in target.runtime(folder) + [os.path.join(core_machines.TESTS, "mpy_loader.c")]:
         objects.append(os.path.join(folder, os.path.basename(source) + ".o"))
         target.compile(source, objects[-1], flags)
     program = os.path.join(folder, "loader")
@@ -145,7 +146,7 @@ def build_loader(target, folder):
 
 @pytest.mark.parametrize("name,arch", (("rv32imc", "rv32imc"), ("xtensa", "xtensawin-qemu")))
 def test_the_machine_code_gives_the_known_answers(name, arch, tmp_path):
-    target = {t.name: t for t in core_targets.targets()}[name]
+    target = {t.name: t for t in core_machines.targets()}[name]
     target.prepare()
     cases = core_targets.make_cases(str(tmp_path))
     program = build_loader(target, str(tmp_path))

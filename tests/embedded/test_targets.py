@@ -16,10 +16,11 @@ import pytest
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(TOP, "tools"))
 
+import core_machines  # noqa: E402
 import core_targets  # noqa: E402
 
 GROWTH = 1.03
-NAMES = [t.name for t in core_targets.targets()]
+NAMES = [t.name for t in core_machines.targets()]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_the_page_shows_what_is_recorded():
 
 def test_wrong_answers_are_noticed(tmp_path):
     work = core_targets.Work(str(tmp_path / "work"))
-    target = core_targets.targets()[0]
+    target = core_machines.targets()[0]
     work.one(target)
     with open(work.cases, "rb") as f:
         cases = bytearray(f.read())
@@ -91,10 +92,10 @@ def test_machines_that_differ_are_noticed():
 
 
 def test_a_compiler_that_warns_ends_it(tmp_path):
-    target = core_targets.targets()[0]
+    target = core_machines.targets()[0]
     target.prepare()
     source = tmp_path / "warned.c"
     source.write_text("int f(long a);\nint f(long a) {\n    return a;\n}\n")
-    flags = ["-std=c99", *core_targets.WARNINGS]
+    flags = ["-std=c99", *core_machines.WARNINGS]
     with pytest.raises(SystemExit, match="conversion"):
         target.compile(str(source), str(tmp_path / "warned.o"), flags)
