@@ -208,3 +208,25 @@ def pack_credentials(coms=(), capabilities=(), tags=(), revocations=(), coos=())
         for c in items:
             parts.append(c.pack())
     return b"".join(parts)
+
+
+def payloads(config, room):
+    """A configuration's credentials as NETWORK_CREDENTIALS payloads of `room` bytes; none if it
+    has none."""
+    coms = [config.com] if config.com is not None else []
+    lists = [[], [], []]
+    out = []
+    size = 300
+    for kind, items in enumerate((config.capabilities, config.tags, config.coos)):
+        for c in items:
+            n = len(c.pack())
+            if size + n > room:
+                out.append(pack_credentials(coms, lists[0], lists[1], (), lists[2]))
+                coms = []
+                lists = [[], [], []]
+                size = 10
+            lists[kind].append(c)
+            size += n
+    if coms or lists[0] or lists[1] or lists[2]:
+        out.append(pack_credentials(coms, lists[0], lists[1], (), lists[2]))
+    return out

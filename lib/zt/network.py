@@ -24,7 +24,7 @@ from .const import (
     VERB_MULTICAST_FRAME,
     VERB_NETWORK_CREDENTIALS,
 )
-from .credential import REVOKE_FAST_PROPAGATE, Revocation, pack_credentials
+from .credential import REVOKE_FAST_PROPAGATE, Revocation, pack_credentials, payloads
 from .frames import PUSH_MS, judge_out
 from .groups import Groups
 from .managed import Local
@@ -374,7 +374,7 @@ class Network(Groups):
         m.pushed = self.generation
         m.last_push = now
         room = self.host.limits.packet_bytes - _CREDENTIAL_ROOM
-        for payload in _payloads(self.config, room):
+        for payload in payloads(self.config, room):
             self.host.send(now, m.address, VERB_NETWORK_CREDENTIALS, payload)
 
     def asked_for_credentials(self, now, source):
@@ -398,24 +398,3 @@ class Network(Groups):
             self.push(now, m)
         self.host.send(now, address, VERB_MULTICAST_FRAME, payload)
         return True
-
-
-def _payloads(config, room):
-    """Our credentials as NETWORK_CREDENTIALS payloads of `room` bytes; none if we hold none."""
-    coms = [config.com] if config.com is not None else []
-    lists = [[], [], []]
-    out = []
-    size = 300
-    for kind, items in enumerate((config.capabilities, config.tags, config.coos)):
-        for c in items:
-            n = len(c.pack())
-            if size + n > room:
-                out.append(pack_credentials(coms, lists[0], lists[1], (), lists[2]))
-                coms = []
-                lists = [[], [], []]
-                size = 10
-            lists[kind].append(c)
-            size += n
-    if coms or lists[0] or lists[1] or lists[2]:
-        out.append(pack_credentials(coms, lists[0], lists[1], (), lists[2]))
-    return out
