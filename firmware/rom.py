@@ -21,6 +21,3 @@ SYMBOLS = {
 
 # What these modules import is theirs to offer: modules that are not frozen ask for it.
 OFFERS = ("_compat",)
-
-# A class that derives from one of ours writes into it: these are for users.
-SUBCLASSED = (("zt.card", "NIC"), ("zt.node", "Node"))

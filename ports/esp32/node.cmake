@@ -57,6 +57,11 @@ target_link_options(usermod_zt INTERFACE
 )
 target_link_libraries(usermod INTERFACE usermod_zt)
 
+# Deriving from a class in flash (docs/boards.md, "Flash"). zt_rom.c does not link without it.
+set_source_files_properties(${MICROPY_PY_DIR}/objtype.c PROPERTIES
+    COMPILE_OPTIONS "-include;${ZT_FIRMWARE}/modules/ztrom/zt_objtype.h"
+)
+
 # lwIP's own sources ask the routes of our networks.
 idf_component_get_property(ZT_LWIP lwip COMPONENT_LIB)
 target_include_directories(${ZT_LWIP} PRIVATE ${ZT_ESP32})

@@ -25,6 +25,7 @@ BINDINGS = [
     os.path.join(MODULES, "ztcrypto", "modztcrypto.c"),
     os.path.join(MODULES, "ztmem", "modztmem.c"),
 ]
+OBJTYPE = os.path.join(MPY, "py", "objtype.c")
 BOARDS = ("ZT_ESP32", "ZT_ESP32_C3", "ZT_ESP32_S3")
 
 sys.path.insert(0, os.path.join(TOP, "tools"))
@@ -77,13 +78,13 @@ def includes():
 
 def generated(folder, flags):
     """The headers that MicroPython's build makes of a scan of the preprocessed text, as far as our
-    files need them."""
+    files need them, and the one of MicroPython's own that is compiled with a header of ours."""
     names, roots = set(), set()
     genhdr = os.path.join(folder, "genhdr")
     os.makedirs(genhdr, exist_ok=True)
     write(genhdr, "root_pointers.h", [])
     need(("gcc", "gcc"))
-    for path in node_sources() + BINDINGS:
+    for path in node_sources() + BINDINGS + [OBJTYPE]:
         text = run(["gcc", "-E", "-DNO_QSTR", *flags, path])
         names.update(re.findall(r"MP_QSTR_(\w+)", text))
         roots.update(re.findall(r"^MP_REGISTER_ROOT_POINTER\((.*)\);", text, re.M))

@@ -174,8 +174,16 @@ def test_micropythons_cmake_finds_our_modules(tmp_path):
         "        _target_include_directories(${ARGV})",
         "    endif()",
         "endmacro()",
+        "set(MICROPY_DIR %s)" % MPY,
+        "include(${MICROPY_DIR}/py/py.cmake)",
         "set(USER_C_MODULES %s/micropython.cmake)" % MODULES,
-        "include(%s/py/usermod.cmake)" % MPY,
+        "include(${MICROPY_DIR}/py/usermod.cmake)",
+        "foreach(SOURCE ${MICROPY_SOURCE_PY})",
+        "    get_source_file_property(OPTIONS ${SOURCE} COMPILE_OPTIONS)",
+        "    if(OPTIONS)",
+        '        message(STATUS "OPTIONS ${SOURCE} ${OPTIONS}")',
+        "    endif()",
+        "endforeach()",
         'message(STATUS "SOURCES ${MICROPY_SOURCE_USERMOD}")',
         'message(STATUS "FOLDERS ${MICROPY_INC_USERMOD}")',
     ]
@@ -191,6 +199,10 @@ def test_micropythons_cmake_finds_our_modules(tmp_path):
         assert os.path.isdir(folder), folder
     assert 'DEFINED lwip_lib;PRIVATE;ESP_IDF_LWIP_HOOK_FILENAME="zt_hooks_esp32.h"' in said
     assert os.path.exists(os.path.join(PORT, "zt_hooks_esp32.h"))
+    header = os.path.realpath(os.path.join(MODULES, "ztrom", "zt_objtype.h"))
+    source, word, path = re.search(r"OPTIONS (\S+) (\S+);(\S+)", said).groups()
+    assert (source, word) == (os.path.join(MPY, "py", "objtype.c"), "-include")
+    assert os.path.realpath(path) == header and os.path.exists(header)
 
 
 def test_no_file_of_the_node_is_forgotten():

@@ -12,7 +12,19 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from _esp32 import MPY, PORT, STUB, generated, includes, need, node_sources, run, sources
+from _esp32 import (
+    MODULES,
+    MPY,
+    OBJTYPE,
+    PORT,
+    STUB,
+    generated,
+    includes,
+    need,
+    node_sources,
+    run,
+    sources,
+)
 
 GCC = ("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf")
 PICOLIBC = "/usr/lib/picolibc/riscv64-unknown-elf/include"
@@ -88,6 +100,23 @@ def test_every_file_compiles_for_the_c3(tmp_path):
 def test_every_file_compiles_for_the_esp32_and_s3(tmp_path):
     folder = str(tmp_path)
     compile_all(xtensa(folder), folder)
+
+
+def test_a_class_in_flash_is_left_alone_by_what_derives_from_it(tmp_path):
+    """MicroPython's objtype.c with our header: the mark is set only where it is not, and another
+    text than 1.25's does not compile."""
+    folder = str(tmp_path)
+    header = ["-include", os.path.join(MODULES, "ztrom", "zt_objtype.h")]
+    for made in (rv32, xtensa):
+        compile = made(folder)
+        compile(OBJTYPE, os.path.join(folder, "objtype.o"), *header)
+    with open(OBJTYPE) as f:
+        text = f.read()
+    path = os.path.join(folder, "objtype.c")
+    with open(path, "w") as f:
+        f.write("\n" + text)
+    with pytest.raises(AssertionError, match="ZT_OBJTYPE_1098"):
+        rv32(folder)(path, os.path.join(folder, "objtype.o"), *header)
 
 
 def test_a_name_that_lwip_or_micropython_does_not_have_is_noticed(tmp_path):

@@ -18,7 +18,7 @@ CONFIG = """
 PACKAGE = "pack"
 RAM = %r
 SYMBOLS = {("pack", "__init__"): ("mp_obj_fun_builtin_fixed_t", "init")}
-OFFERS = SUBCLASSED = ()
+OFFERS = ()
 """
 
 

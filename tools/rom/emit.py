@@ -37,13 +37,12 @@ def put(text=""):
 
 
 class Emitter:
-    """`symbols`: (module, name...) of C -> (type, symbol); `subclassed`: classes that a user's
-    class may derive from; `used`: a set to which the interned strings go."""
+    """`symbols`: (module, name...) of C -> (type, symbol); `used`: a set to which the interned
+    strings go."""
 
-    def __init__(self, tool, symbols, subclassed, used):
+    def __init__(self, tool, symbols, used):
         self.tool = tool
         self.symbols = symbols
-        self.subclassed = subclassed
         self.used = used
         self.done = {}  # id of an object -> C expression
         self.keep = []  # so that ids stay theirs
@@ -260,10 +259,8 @@ class Emitter:
         flags = "ZT_ROM_TYPE_FLAGS" + (
             " | MP_TYPE_FLAG_HAS_SPECIAL_ACCESSORS" if accessors else ""
         )
-        # Deriving from a class writes to it.
-        keyword = "" if (c.module.name, c.name) in self.subclassed else "const "
-        put("extern %smp_obj_type_t %s;" % (keyword, name))
-        put("%smp_obj_type_t %s = {" % (keyword, name))
+        put("extern const mp_obj_type_t %s;" % name)
+        put("const mp_obj_type_t %s = {" % name)
         put("    .base = {&mp_type_type},")
         put("    .flags = %s," % flags)
         put("    .name = %s," % self.qstr(c.name))

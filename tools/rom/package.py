@@ -134,7 +134,7 @@ def freeze(tool, theirs, config, idents, compiled):
     complete(tool, package, modules)
 
     def write_all(used):
-        emitter = Emitter(tool, config["SYMBOLS"], config["SUBCLASSED"], used)
+        emitter = Emitter(tool, config["SYMBOLS"], used)
         write(emitter, package, rom, ram, tables)
 
     # Once to learn which names are used, once for good.

@@ -65,13 +65,14 @@ static mp_obj_t zt_rom_const(mp_obj_t value) {
 MP_DEFINE_CONST_FUN_OBJ_1(zt_rom_const_obj, zt_rom_const);
 
 extern const mp_obj_module_t mp_module_zt; // in the frozen content
+extern const unsigned char zt_rom_objtype; // in zt_objtype.h
 
 // zt.__init__(): MicroPython calls it when the module is looked up. What the package holds in RAM is made
 // once after each start or soft reset: sys.modules, which begins empty then, says whether it was.
 static mp_obj_t zt_rom_init(void) {
     mp_map_t *loaded = &MP_STATE_VM(mp_loaded_modules_dict).map;
     mp_obj_t key = MP_OBJ_NEW_QSTR(MP_QSTR_zt);
-    if (mp_map_lookup(loaded, key, MP_MAP_LOOKUP) != NULL) {
+    if (mp_map_lookup(loaded, key, MP_MAP_LOOKUP) != NULL || !zt_rom_objtype) {
         return mp_const_none;
     }
     take_slots();

@@ -16,8 +16,8 @@
 // Modules that are evaluated in RAM, at most.
 #define ZT_ROM_RAM_MODULES 8
 
-// As mp_obj_new_type gives a class. Whether one is subclassed only makes attributes slower to find, and is
-// asked of classes with such attributes.
+// As mp_obj_new_type gives a class that others derive from, so that deriving from one writes nothing to it
+// (zt_objtype.h).
 #define ZT_ROM_TYPE_FLAGS (MP_TYPE_FLAG_IS_SUBCLASSED | MP_TYPE_FLAG_EQ_NOT_REFLEXIVE \
     | MP_TYPE_FLAG_EQ_CHECKS_OTHER_TYPE | MP_TYPE_FLAG_EQ_HAS_NEQ_TEST | MP_TYPE_FLAG_ITER_IS_GETITER \
     | MP_TYPE_FLAG_INSTANCE_TYPE)

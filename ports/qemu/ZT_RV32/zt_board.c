@@ -199,6 +199,7 @@ void zt_board_init(void) {
     #endif
     if (!once) {
         once = true;
+        zt_board_protect();
         zt_virtio_wake_init();
         #ifndef ZT_PLAIN
         zt_board_budget = zt_board_argument("budget", ZT_BOARD_BUDGET);

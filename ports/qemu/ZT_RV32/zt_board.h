@@ -41,6 +41,11 @@ uint32_t zt_board_stack_free(void);
 // Bytes of the C heap: never handed out by the allocator's end.
 uint32_t zt_board_c_heap_free(void);
 
+// ---- zt_protect.c ----
+// Make the flash read-only until the machine is reset; a store to it then stops the machine with this status.
+void zt_board_protect(void);
+#define ZT_BOARD_FAULT 76
+
 // ---- zt_lan.c ----
 // Bring what the card received to the stack.
 void zt_lan_poll(void);
