@@ -19,5 +19,14 @@ SYMBOLS = {
     ("array", "array"): ("mp_obj_type_t", "mp_type_array"),
 }
 
+# Names the package has besides its own and its modules': where they are. "socket" alone is the
+# module of the firmware in C.
+NAMES = {
+    "Node": ("node", "Node"),
+    "NIC": ("card", "NIC"),
+    "memory": ("usage", "memory"),
+    "socket": None,
+}
+
 # What these modules import is theirs to offer: modules that are not frozen ask for it.
 OFFERS = ("_compat",)

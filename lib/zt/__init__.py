@@ -3,6 +3,7 @@
 # The package's public names, loaded when first used: zt.Node (the sans-IO core), zt.aio (asyncio),
 # zt.NIC (as network.WLAN), zt.memory() (what it takes), zt.socket (the network's socket module),
 # zt.use_sockets(), and under `zt exec` zt.node, the running node. Importing zt opens nothing.
+# Boards have these names as constants, see firmware/rom.py.
 
 import sys
 
@@ -12,7 +13,7 @@ from .const import VERSION
 __version__ = VERSION
 
 
-def __getattr__(name):
+def __getattr__(name):  # not on boards
     if name == "Node":
         from .node import Node
 

@@ -19,6 +19,7 @@ PACKAGE = "pack"
 RAM = %r
 SYMBOLS = {("pack", "__init__"): ("mp_obj_fun_builtin_fixed_t", "init")}
 OFFERS = ()
+NAMES = {}
 """
 
 
@@ -137,11 +138,37 @@ except TypeError as e:
 BESIDE = """
 import zt.guest
 from zt import guest
-assert guest is zt.guest and guest.small("small").profile == "small"
+assert guest is zt.guest and "guest" in dir(zt) and guest.small("small").profile == "small"
 try:
     import zt.nothing
 except ImportError:
     print("good")
+"""
+
+# At the prompt.
+NAMES = """
+import gc, zt
+gc.collect()
+before = gc.mem_alloc()
+names = dir(zt)
+for name in "NIC Node memory socket use_sockets ota settings limits __version__".split():
+    assert names.count(name) == 1, name
+    assert getattr(zt, name) is not None
+del names, name
+gc.collect()
+assert gc.mem_alloc() - before < 512, "asking has a price"
+import socket, zt.card, zt.node
+assert zt.NIC is zt.card.NIC and zt.Node is zt.node.Node and zt.socket is socket
+for text, kind in (("zt.nothing", AttributeError), ("from zt import nothing", ImportError)):
+    try:
+        exec(text)
+    except kind:
+        continue
+    raise AssertionError(text)
+from zt import NIC, Node, memory, use_sockets
+assert "config" in dir(zt.NIC) and "config" in dir(zt.NIC())
+help(zt)
+help(zt.NIC)
 """
 
 
@@ -152,5 +179,8 @@ def test_a_package_in_flash_is_as_one_in_ram(prompt):
         assert int(prompt.run(COST)) < 2048
         assert prompt.run(USE).strip() == "good"
         assert prompt.run(BESIDE).strip() == "good"
+        said = prompt.run(NAMES)
+        for name in ("NIC", "Node", "memory", "socket", "use_sockets", "ota", "active"):
+            assert "\n  %s -- " % name in said, name
         assert 'File "zt/limits.py"' in prompt.run(WRONG) and "in full" in prompt.run(WRONG)
         prompt.soft_reset()

@@ -4,28 +4,14 @@
 # a program may do to them does what it should or raises, and never writes. cpython-only: the
 # emulated board.
 
-import boards
 import pytest
 import qemu_board
 
 FAULT = 76  # ZT_BOARD_FAULT
 
 
-@pytest.fixture(scope="module")
-def repl():
-    why = boards.missing()
-    if why:
-        pytest.skip(why)
-    with qemu_board.Board() as board:
-        repl = board.connect()
-        repl.enter()
-        yield repl
-
-
+@pytest.mark.usefixtures("a_board_is_possible")
 def test_a_write_to_the_flash_stops_the_machine():
-    why = boards.missing()
-    if why:
-        pytest.skip(why)
     program = "import uctypes, zt.ota\nuctypes.bytearray_at(id(%s), 2)[0] = 1\nprint('went on')"
     for what in ("zt.ota.Refused", "zt.__dict__", "zt.ota.install", "zt", "int"):
         with qemu_board.Board() as board:
@@ -212,19 +198,16 @@ print("good")
 """
 
 
-def test_every_class_can_be_derived_from(repl):
-    repl.soft_reset()
-    assert int(repl.run(HELP + EVERY_CLASS)) > 60
-    assert repl.run(HELP + DERIVED).strip() == "good"
+def test_every_class_can_be_derived_from(prompt):
+    assert int(prompt.run(HELP + EVERY_CLASS)) > 60
+    assert prompt.run(HELP + DERIVED).strip() == "good"
 
 
-def test_nothing_in_flash_can_be_changed(repl):
-    repl.soft_reset()
+def test_nothing_in_flash_can_be_changed(prompt):
     in_ram = tuple("zt." + n for n in ("_state", "log", "crypto", "_hal_board", "hal"))
     for program in (ATTRIBUTES, CONTAINERS % (in_ram,)):
-        assert repl.run(HELP + program).strip() == "good"
+        assert prompt.run(HELP + program).strip() == "good"
 
 
-def test_exceptions_and_restarts_leave_the_flash_alone(repl):
-    repl.soft_reset()
-    assert repl.run(HELP + EXCEPTIONS, 120).strip() == "good"
+def test_exceptions_and_restarts_leave_the_flash_alone(prompt):
+    assert prompt.run(HELP + EXCEPTIONS, 120).strip() == "good"

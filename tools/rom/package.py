@@ -77,9 +77,14 @@ def link_all(tool, rom, ram, offers):
     return tables
 
 
-def complete(tool, package, modules):
-    """Give the package what an import looks for in it."""
+def complete(tool, package, modules, names):
+    """Give the package what an import looks for in it, and the public `names` of its modules."""
     root = modules[package]
+    for name, where in names.items():
+        if where is None:
+            root.names[name] = Native((name,))
+        else:
+            root.names[name] = modules["%s.%s" % (package, where[0])].names[where[1]]
     root.names["__path__"] = "/lib/" + package  # for what is not frozen
     root.names["__init__"] = Native((package, "__init__"))
     for m in modules.values():
@@ -131,7 +136,7 @@ def freeze(tool, theirs, config, idents, compiled):
     rom = [m for m in modules.values() if not m.in_ram]
     ram = [modules[name] for name in in_ram]
     tables = link_all(tool, rom, ram, ["%s.%s" % (package, n) for n in config["OFFERS"]])
-    complete(tool, package, modules)
+    complete(tool, package, modules, config["NAMES"])
 
     def write_all(used):
         emitter = Emitter(tool, config["SYMBOLS"], used)

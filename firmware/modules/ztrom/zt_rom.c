@@ -5,6 +5,8 @@
 
 #include "zt_rom.h"
 
+#include <string.h>
+
 #include "py/gc.h"
 
 // Read from a class that the interpreter has made; code, so they outlive a soft reset.
@@ -109,11 +111,22 @@ static mp_obj_t zt_rom_init(void) {
 MP_DEFINE_CONST_FUN_OBJ_0(zt_rom_init_obj, zt_rom_init);
 
 // Importing a module that is not frozen, out of /lib/zt, also stores it in the package. That cannot be; it
-// is found in sys.modules by zt.__getattr__.
+// is found in sys.modules when it is asked for. What is not there is no attribute: dir() asks for every name.
 void zt_rom_package_attr(mp_obj_t self, qstr name, mp_obj_t *dest) {
     (void)self;
-    (void)name;
-    if (dest[0] == MP_OBJ_SENTINEL && dest[1] != MP_OBJ_NULL && mp_obj_is_type(dest[1], &mp_type_module)) {
+    if (dest[0] == MP_OBJ_NULL) {
+        char path[64] = "zt.";
+        size_t n = qstr_len(name);
+        if (n < sizeof(path) - 3) {
+            memcpy(path + 3, qstr_str(name), n);
+            qstr full = qstr_find_strn(path, n + 3);
+            mp_map_elem_t *found = full == MP_QSTRnull ? NULL :
+                mp_map_lookup(&MP_STATE_VM(mp_loaded_modules_dict).map, MP_OBJ_NEW_QSTR(full), MP_MAP_LOOKUP);
+            if (found != NULL) {
+                dest[0] = found->value;
+            }
+        }
+    } else if (dest[0] == MP_OBJ_SENTINEL && dest[1] != MP_OBJ_NULL && mp_obj_is_type(dest[1], &mp_type_module)) {
         dest[0] = MP_OBJ_NULL;
     }
 }

@@ -13,6 +13,11 @@
 #include "py/objtype.h"
 #include "py/runtime.h"
 
+// zt.socket: where lwIP is not ESP-IDF's, the module has another name in C.
+#ifndef ESP_PLATFORM
+#define mp_module_socket mp_module_lwip
+#endif
+
 // Modules that are evaluated in RAM, at most.
 #define ZT_ROM_RAM_MODULES 8
 
