@@ -7,8 +7,10 @@
 set(ZT_FIRMWARE ${CMAKE_CURRENT_LIST_DIR}/../../firmware)
 set(ZT_ESP32 ${CMAKE_CURRENT_LIST_DIR})
 
+include(${ZT_FIRMWARE}/modules/sources.cmake)
+
 add_library(usermod_zt INTERFACE)
-target_sources(usermod_zt INTERFACE
+zt_sources(usermod_zt
     ${ZT_FIRMWARE}/modules/zthal/modzthal.c
     ${ZT_FIRMWARE}/modules/zthal/zt_hal_board.c
     ${ZT_FIRMWARE}/modules/zthal/zt_pump.c

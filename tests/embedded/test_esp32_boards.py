@@ -5,11 +5,26 @@
 # and what is missing on a machine is named.
 # cpython-only: cmake
 
+import json
 import os
 import re
 import subprocess
 
-from _esp32 import BOARDS, MODULES, MPY, NETIF, PORT, TOP, need, node_sources, run, write
+from _esp32 import (
+    BINDINGS,
+    BOARDS,
+    MODULES,
+    MPY,
+    NETIF,
+    PORT,
+    TOP,
+    core_sources,
+    need,
+    node_sources,
+    run,
+    sources,
+    write,
+)
 
 CHIPS = {"ZT_ESP32": "esp32", "ZT_ESP32_C3": "esp32c3", "ZT_ESP32_S3": "esp32s3"}
 FLASH = {"FLASH_4M": 4, "PSRAM_OCT_16M": 16}
@@ -203,6 +218,52 @@ def test_micropythons_cmake_finds_our_modules(tmp_path):
     source, word, path = re.search(r"OPTIONS (\S+) (\S+);(\S+)", said).groups()
     assert (source, word) == (os.path.join(MPY, "py", "objtype.c"), "-include")
     assert os.path.realpath(path) == header and os.path.exists(header)
+
+
+def compiled_by(folder, lines):
+    """[(file, command)] of all that cmake would compile in a project of these lines."""
+    os.makedirs(folder)
+    write(folder, "main.c", ["int main(void) { return 0; }"])
+    lines = [
+        "cmake_minimum_required(VERSION 3.16)",
+        "project(check C)",
+        "set(CMAKE_EXPORT_COMPILE_COMMANDS ON)",
+        *lines,
+    ]
+    write(folder, "CMakeLists.txt", lines)
+    run(["cmake", "-S", folder, "-B", os.path.join(folder, "build")])
+    with open(os.path.join(folder, "build", "compile_commands.json")) as f:
+        return [(os.path.realpath(c["file"]), c["command"]) for c in json.load(f)]
+
+
+def test_the_node_is_compiled_once_and_as_esp_idf_compiles(tmp_path):
+    """As MicroPython 1.25 has it: the module's target is passed on by the library of the firmware
+    to the program, which has none of ESP-IDF's options."""
+    need(("cmake", "cmake"), ("gcc", "gcc"))
+    user = ["set(USER_C_MODULES %s/micropython.cmake)" % MODULES]
+    user.append("include(%s/py/usermod.cmake)" % MPY)
+    lines = [
+        "set(ESP_PLATFORM 1)",
+        "add_library(lwip STATIC main.c)",
+        "function(idf_component_get_property OUT COMPONENT PROPERTY)",
+        '    set(${OUT} "${COMPONENT}" PARENT_SCOPE)',
+        "endfunction()",
+        *user,
+        "add_library(firmware STATIC main.c)",
+        "target_compile_options(firmware PRIVATE -Os)",
+        "target_link_libraries(firmware usermod)",
+        "add_executable(program main.c)",
+        "target_link_libraries(program PRIVATE firmware)",
+    ]
+    found = compiled_by(str(tmp_path / "idf"), lines)
+    ours = [(f, c) for f, c in found if f.startswith(os.path.realpath(TOP) + os.sep)]
+    assert sorted(f for f, _ in ours) == sorted(os.path.realpath(f) for f in sources())
+    assert all("-Os" in c.split() and "firmware.dir" in c for _, c in ours)
+    # Elsewhere the firmware is the program itself.
+    lines = [*user, "add_executable(program main.c)", "target_link_libraries(program usermod)"]
+    found = [f for f, _ in compiled_by(str(tmp_path / "other"), lines)]
+    for path in core_sources() + BINDINGS:
+        assert found.count(os.path.realpath(path)) == 1, path
 
 
 def test_no_file_of_the_node_is_forgotten():

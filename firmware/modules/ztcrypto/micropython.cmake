@@ -2,6 +2,8 @@
 #
 # _ztcrypto for cmake-based ports. The list of core sources is the one make reads.
 
+include(${CMAKE_CURRENT_LIST_DIR}/../sources.cmake)
+
 set(ZT_CORE_DIR ${CMAKE_CURRENT_LIST_DIR}/../../core)
 file(STRINGS ${ZT_CORE_DIR}/sources.mk ZT_CORE_LINES REGEX "^CORE_SRC")
 set(ZT_CORE_SOURCES)
@@ -11,6 +13,6 @@ foreach(LINE ${ZT_CORE_LINES})
 endforeach()
 
 add_library(usermod_ztcrypto INTERFACE)
-target_sources(usermod_ztcrypto INTERFACE ${CMAKE_CURRENT_LIST_DIR}/modztcrypto.c ${ZT_CORE_SOURCES})
+zt_sources(usermod_ztcrypto ${CMAKE_CURRENT_LIST_DIR}/modztcrypto.c ${ZT_CORE_SOURCES})
 target_include_directories(usermod_ztcrypto INTERFACE ${ZT_CORE_DIR})
 target_link_libraries(usermod INTERFACE usermod_ztcrypto)
