@@ -19,6 +19,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
 import board_programs as programs  # noqa: E402
+import in_venv  # noqa: E402
 import rawrepl  # noqa: E402
 from board_handle import Board  # noqa: E402
 from board_lab import STEP_S, Failure, Peer, say  # noqa: E402
@@ -263,4 +264,5 @@ def _put_back(board):
 
 
 if __name__ == "__main__":
+    in_venv.enter()
     sys.exit(main(sys.argv[1:]))

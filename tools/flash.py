@@ -22,6 +22,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tools"))
 
 import flash_advice  # noqa: E402
+import in_venv  # noqa: E402
 import rawrepl  # noqa: E402
 from flash_image import TABLE_AT, TABLE_BYTES, Firmware, Unfit  # noqa: E402
 
@@ -352,4 +353,5 @@ def main(words):
 
 
 if __name__ == "__main__":
+    in_venv.enter()
     sys.exit(main(sys.argv[1:]))

@@ -17,6 +17,7 @@ import traceback
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
+import in_venv  # noqa: E402
 from provision_given import (  # noqa: E402
     PASSWORD_VARIABLE,
     Secrets,
@@ -273,4 +274,5 @@ def main(words):
 
 
 if __name__ == "__main__":
+    in_venv.enter()
     sys.exit(main(sys.argv[1:]))
