@@ -206,8 +206,8 @@ class Inbound(Parking):
                 other = peer.same_ip(path, now)
                 if other is None:
                     self._new_path(now, rx, peer, path)
-                elif rx.verb == VERB_HELLO:
-                    keepalive.moved(self, now, peer, other, path)
+                elif peer.candidate is None:
+                    keepalive.moved(self, now, peer, other, path, rx.verb == VERB_HELLO)
         if trusted:
             peer.last_trusted = now
             if path is not None:

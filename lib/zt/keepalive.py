@@ -23,6 +23,7 @@ _ONLINE_MS = const(60000)  # our choice; the reference waits 500 s
 # asking us, so each should be able to reach us; 25 s is below the usual 30 s of a NAT.
 _OTHER_ROOT_MS = const(25000)
 _PROBE_MS = const(1000)
+_MOVED_MS = const(10000)  # a peer with several sockets is asked about it no more often
 _GIVE_UP = const(5)  # probes after which a path is asked only at the heartbeat
 _RELAY_PROBE_MS = const(5000)
 _UNANSWERED_MS = const(20000)
@@ -177,26 +178,33 @@ def _keep(node, now, peer):
     return wait
 
 
-def moved(node, now, peer, slot, path):
-    """A HELLO from an IP we have a working path to, but from another port. Usually the peer has
-    several sockets and nothing is to be done (VL1 7.3). If it was restarted on another port, the
-    reference notices when the old path has been silent for 19 s; we ask there.
+def moved(node, now, peer, slot, path, greets):
+    """Something came from an IP we have a working path to, but from another port. Usually the peer
+    has several sockets and nothing is to be done (VL1 7.3). If it was restarted or its NAT gave it
+    another port, the reference notices when the old path has been silent for 19 s. We look whether
+    the old one has said anything for a second, ask there, and a second later here.
     """
-    if not elapsed(now, slot.lr, _PROBE_MS):
+    if not greets and not elapsed(now, path.last_confirm, _MOVED_MS):
         return
+    path.last_confirm = now
     if node.acceptable(peer.address, path.local_socket, path.remote):
-        peer.candidate = path
-        probe(node, now, peer, slot)
+        peer.candidate = (path, now)
+        if elapsed(now, slot.lr, _PROBE_MS):
+            probe(node, now, peer, slot)
         node.wake(now, _PROBE_MS)
 
 
 def _candidate(node, now, peer):
-    path = peer.candidate
+    path, since = peer.candidate
     slot = peer.same_ip(path, now)
-    if slot is not None and slot.asked is not None:
-        return _PROBE_MS
+    if slot is not None:
+        if slot.asked is not None or not elapsed(now, since, _PROBE_MS):
+            return _PROBE_MS
+        if ticks_diff(slot.lr, since) <= 0:
+            probe(node, now, peer, slot)
+            return _PROBE_MS
     peer.candidate = None
-    if slot is None:
+    if slot is None and peer.confirm_allowed(now):
         hello.send(node, now, peer, path.local_socket, path.remote)
     return PASS_MS
 

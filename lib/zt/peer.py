@@ -132,7 +132,7 @@ class Peer:
     last_try_remote = None
     hello_tries = 0
     cached_paths = ()
-    candidate = None  # a path it said HELLO from while we had another to the same IP
+    candidate = None  # (path, when) it was heard from while we had another to the same IP
     redirect_to = None  # (remote, priority) it asked for and has not proven yet
     plane = None  # the data plane, while it uses our slots
     moved = None  # what it moved: packets and bytes from the peer, and to it

@@ -7,7 +7,7 @@ from _people import IDS, IP, TYPE, count, cut, events, live, messages, met, one_
 from _sim import Sim, make_planet
 from zt import drops, keepalive
 from zt._compat import ticks_add, ticks_diff
-from zt.const import VERB_HELLO
+from zt.const import VERB_HELLO, VERB_USER_MESSAGE
 from zt.path import EXPIRE_MS
 
 
@@ -96,21 +96,98 @@ def test_lost_probes_hardly_ever_end_a_path():
     assert good > 570, good
 
 
+def _both_ways_at(sim, a, b, remote, ms):
+    """Both talk twice a second; ms until a heard b and b heard a over this path, None if not."""
+    for t in range(0, ms, 500):
+        a.send_user_message(sim.now, b.address, TYPE, b"a")
+        b.send_user_message(sim.now, a.address, TYPE, b"b")
+        sim.run(500)
+        path = live(a, b, sim.now)
+        if path is not None and path.remote == remote:
+            if messages(a) and messages(b):
+                return t + 500
+    return None
+
+
 def test_a_peer_that_comes_back_on_another_port_is_found_in_seconds():
+    for pause in (0, 300, 2000):
+        sim, r, a, b = one_root()
+        sim.run(20)
+        met(sim, a, b)
+        state = sim.remove("B")
+        sim.run(pause)
+        b = sim.add("B", None, IP["B"], storage=state, port=40000)
+        took = _both_ways_at(sim, a, b, (IP["B"], 40000), 30000)
+        assert took is not None and took <= 3000, (pause, took)
+
+
+def test_a_silent_peer_that_came_back_on_another_port_is_found_over_its_root():
     sim, r, a, b = one_root()
     sim.run(20)
     met(sim, a, b)
     state = sim.remove("B")
-    sim.run(2000)
     b = sim.add("B", None, IP["B"], storage=state, port=40000)
-    sim.run(100)
-    took = _chat(sim, a, b, 30000)
+    took = _chat(sim, a, b, 40000)
     assert took is not None and took <= 10000, took
+
+
+def test_a_peer_whose_nat_chose_another_port_is_followed_in_seconds():
+    sim, r, a, b = one_root()
+    sim.run(20)
+    met(sim, a, b)
+    _both_ways_at(sim, a, b, (IP["B"], 9993), 2000)
+    del b.cb.events[:]
+    sim.move("B", IP["B"], 40000)
+    took = _both_ways_at(sim, a, b, (IP["B"], 40000), 30000)
+    assert took is not None and took <= 3000, took
+
+
+def test_a_replay_from_another_port_moves_nobody():
+    sim, r, a, b = one_root()
+    sim.run(20)
+    met(sim, a, b)
+    _both_ways_at(sim, a, b, (IP["B"], 9993), 1000)
+    old = [d for _, _, d in sim.log if d[8:13] == a.address and d[13:18] == b.address][-1]
+    path = live(a, b, sim.now)
+    targets = []
+    sent = sim.sent
+
+    def watched(name, local_socket, remote, data, ttl):
+        if name == "A":
+            targets.append(remote)
+        return sent(name, local_socket, remote, data, ttl)
+
+    sim.sent = watched
     for _ in range(20):
-        a.send_user_message(sim.now, b.address, TYPE, b"x")
-        b.send_user_message(sim.now, a.address, TYPE, b"x")
+        a.process_wire_packet(sim.now, 1, (IP["B"], 6666), memoryview(bytearray(old)))
         sim.run(1000)
-    assert live(a, b, sim.now).remote == (IP["B"], 40000)
+        assert live(a, b, sim.now) is path
+    # The old path was asked each ten seconds, and answered.
+    assert (IP["B"], 6666) not in targets
+    assert 2 <= targets.count((IP["B"], 9993)) <= 4, targets
+
+
+def test_a_peer_with_two_sockets_is_seldom_asked_which_it_uses():
+    sim, r, a, b = one_root()
+    sim.run(20)
+    met(sim, a, b)
+    path = live(a, b, sim.now)
+    second = sim.also("B", IP["B"], 40000)
+    peer = b.topology.peers[a.address]
+    targets = []
+    sent = sim.sent
+
+    def watched(name, local_socket, remote, data, ttl):
+        if name == "A":
+            targets.append(remote)
+        return sent(name, local_socket, remote, data, ttl)
+
+    sim.sent = watched
+    for _ in range(60):
+        b.send_to(sim.now, peer, second, (IP["A"], 9993), VERB_USER_MESSAGE, (TYPE, b"x"))
+        sim.run(1000)
+        assert live(a, b, sim.now) is path
+    assert targets.count((IP["B"], 9993)) <= 12, targets
 
 
 def test_a_peer_behind_a_new_address_is_found_in_seconds():
