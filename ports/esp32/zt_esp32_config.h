@@ -20,8 +20,8 @@
 #error "CONFIG_LWIP_IPV6_NUM_ADDRESSES has to be 3 or more: link-local, and two of a network"
 #endif
 
-#if CONFIG_LWIP_TCPIP_TASK_STACK_SIZE < 7168
-#error "CONFIG_LWIP_TCPIP_TASK_STACK_SIZE has to be 7168 or more: the data plane runs on that stack"
+#if CONFIG_LWIP_TCPIP_TASK_STACK_SIZE < 7680
+#error "CONFIG_LWIP_TCPIP_TASK_STACK_SIZE has to be 7680 or more: the data plane runs on that stack"
 #endif
 
 #if CONFIG_LWIP_TCPIP_CORE_LOCKING

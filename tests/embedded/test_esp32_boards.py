@@ -100,7 +100,7 @@ def check_table(rows, flash):
     assert at == flash
     slots = [r for r in rows if r[1] == "app"]
     assert [s[2] for s in slots] == ["ota_0", "ota_1"]
-    assert slots[0][4] == slots[1][4] >= 0x180000
+    assert slots[0][4] == slots[1][4] >= 0x1A0000
     found = {r[0]: r for r in rows}
     assert found["otadata"][2] == "ota" and found["otadata"][4] == 0x2000
     assert found["nvs"][2] == "nvs" and found["nvs"][4] >= 0x4000
@@ -126,7 +126,7 @@ def test_the_merged_settings_are_what_a_node_needs(tmp_path):
     need(("cmake", "cmake"))
     for board, variant in every():
         merged = settings_of(configured(str(tmp_path), board, variant))
-        assert int(merged["CONFIG_LWIP_TCPIP_TASK_STACK_SIZE"]) >= 7168
+        assert int(merged["CONFIG_LWIP_TCPIP_TASK_STACK_SIZE"]) >= 7680
         assert int(merged["CONFIG_LWIP_MAX_UDP_PCBS"]) >= 16
         on = ("LWIP_PPP_SUPPORT", "LWIP_IPV6", "BOOTLOADER_APP_ROLLBACK_ENABLE")
         on += ("LWIP_HOOK_IP6_ROUTE_CUSTOM", "LWIP_HOOK_ND6_GET_GW_CUSTOM")
@@ -155,9 +155,9 @@ def test_a_table_that_does_not_add_up_is_noticed():
     check_table(rows, 4 << 20)
     wrong = [
         rows[:-1],  # a hole at the end
-        rows[:3] + [("ota_0", "app", "ota_0", 0x11000, 0x17F000)] + rows[4:],  # not aligned
+        rows[:3] + [("ota_0", "app", "ota_0", 0x11000, 0x19F000)] + rows[4:],  # not aligned
         [r if r[0] != "vfs" else (*r[:4], r[4] + 0x1000) for r in rows],  # beyond the flash
-        [r if r[0] != "ota_1" else (*r[:3], 0x180000, r[4]) for r in rows],  # over another
+        [r if r[0] != "ota_1" else (*r[:3], 0x1A0000, r[4]) for r in rows],  # over another
     ]
     for table in wrong:
         try:
@@ -314,8 +314,8 @@ def test_what_is_missing_is_named_with_the_versions_that_work(tmp_path):
 def test_an_image_that_does_not_fit_is_noticed(tmp_path):
     table = os.path.join(PORT, "partitions-4MiB.csv")
     (tmp_path / "sdkconfig").write_text('CONFIG_PARTITION_TABLE_CUSTOM_FILENAME="%s"\n' % table)
-    (tmp_path / "micropython.bin").write_bytes(bytes(0x180000))
+    (tmp_path / "micropython.bin").write_bytes(bytes(0x1A0000))
     assert said_by_check("image", str(tmp_path))[0] == 0
-    (tmp_path / "micropython.bin").write_bytes(bytes(0x180001))
+    (tmp_path / "micropython.bin").write_bytes(bytes(0x1A0001))
     code, said = said_by_check("image", str(tmp_path))
-    assert code == 1 and "1572865" in said
+    assert code == 1 and "1703937" in said

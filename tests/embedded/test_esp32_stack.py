@@ -21,7 +21,7 @@ import pytest
 from _esp32 import LWIP, MODULES, generated, need, run, sources
 from test_esp32_compile import GCC, flags
 
-STACK = 7168  # CONFIG_LWIP_TCPIP_TASK_STACK_SIZE
+STACK = 7680  # CONFIG_LWIP_TCPIP_TASK_STACK_SIZE
 BAR = STACK * 3 // 4
 # Of ESP-IDF, by our estimate: Wi-Fi's output, waking another task, and the rest (memory, locks).
 ALLOWANCE = {"WIFI": 1024, "EVENT": 256}

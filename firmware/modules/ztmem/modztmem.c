@@ -1,8 +1,9 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // The module _ztmem: what MicroPython's gc module does not tell. heap() -> (bytes in use, free, the largest
-// free piece); statics() -> (bytes of firmware/ in .data and .bss without the stack's packet memory; that
-// memory; bytes taken for interfaces so far), the first two 0 where the linker script does not say.
+// free piece), where the heap grows by itself (ESP32) with what it can still get, as gc.mem_free() has it.
+// statics() -> (bytes of firmware/ in .data and .bss without the stack's packet memory; that memory; bytes
+// taken for interfaces so far), the first two 0 where the linker script does not say.
 
 #include "py/gc.h"
 #include "py/runtime.h"
@@ -17,10 +18,16 @@ extern uint32_t zt_netif_bytes __attribute__((weak));
 static mp_obj_t heap(void) {
     gc_info_t info;
     gc_info(&info);
+    size_t free = info.free;
+    size_t largest = info.max_free * MICROPY_BYTES_PER_GC_BLOCK;
+    #if MICROPY_GC_SPLIT_HEAP_AUTO
+    free += info.max_new_split;
+    largest = MAX(largest, info.max_new_split);
+    #endif
     mp_obj_t values[3] = {
         mp_obj_new_int_from_uint(info.used),
-        mp_obj_new_int_from_uint(info.free),
-        mp_obj_new_int_from_uint(info.max_free * MICROPY_BYTES_PER_GC_BLOCK),
+        mp_obj_new_int_from_uint(free),
+        mp_obj_new_int_from_uint(largest),
     };
     return mp_obj_new_tuple(3, values);
 }

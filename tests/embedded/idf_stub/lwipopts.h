@@ -1,7 +1,8 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
 // lwIP 2.2.1 set up as ESP-IDF sets up its own, as far as it matters to us: a thread of its own, memory from
-// the C heap, sockets. ZT_CORE_LOCKING chooses lwIP's core locking, which ESP-IDF has off.
+// the C heap, sockets. ZT_CORE_LOCKING chooses lwIP's core locking, which ESP-IDF has off. What
+// test_esp32_facts.py lists is as there.
 
 #ifndef LWIPOPTS_H
 #define LWIPOPTS_H
@@ -67,6 +68,10 @@ int ioctl(int fd, int request, ...);
 #define LWIP_DNS 1
 #define DNS_MAX_SERVERS 3
 #define IP_REASSEMBLY 1
+#define IP_REASS_MAXAGE 3
+#define IP_DEFAULT_TTL 64
+#define ARP_QUEUEING 1
+#define ETHARP_SUPPORT_STATIC_ENTRIES 1
 #define LWIP_IPV6_REASS 1
 #define IPV6_FRAG_COPYHEADER 1
 
@@ -78,10 +83,25 @@ int ioctl(int fd, int request, ...);
 #define LWIP_SO_SNDTIMEO 1
 #define SO_REUSE 1
 
+#define LWIP_NETCONN_FULLDUPLEX 1
+#define LWIP_NETCONN_SEM_PER_THREAD 1
+#define LWIP_TCP_KEEPALIVE 1
+
+// Wi-Fi's own sums are enough for it.
+#define CHECKSUM_CHECK_IP 0
+#define CHECKSUM_CHECK_UDP 0
+
 #define MEMP_NUM_UDP_PCB CONFIG_LWIP_MAX_UDP_PCBS
+#define MEMP_NUM_TCP_PCB 12
+#define MEMP_NUM_TCP_PCB_LISTEN 16
+#define MEMP_NUM_ND6_QUEUE 6
+#define LWIP_ND6_NUM_NEIGHBORS 10
 #define TCP_MSS 1440
-#define TCP_SND_BUF 5744
-#define TCP_WND 5744
+#define TCP_SND_BUF 5760
+#define TCP_WND 5760
+#define TCP_OOSEQ_MAX_PBUFS 4
+#define TCP_TMR_INTERVAL 250
+#define LWIP_TCP_RTO_TIME 1500
 #define TCP_LISTEN_BACKLOG 1
 
 #ifndef ZT_HOST // where lwIP brings its own

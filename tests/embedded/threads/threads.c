@@ -19,8 +19,10 @@
 
 #include "idf_host.h"
 #include "lwip/dns.h"
+#include "lwip/pbuf.h"
 #include "lwip/sockets.h"
 #include "lwip/tcpip.h"
+#include "lwip_default_hooks.h"
 #include "zt_esp32.h"
 #include "zt_hal_lwip.h"
 #include "zt_netif.h"
@@ -60,8 +62,25 @@ static int nic, wire, network;
 static int objects; // any Python object: whoever holds the interpreter's lock may change it
 static uint32_t rx_before;
 
+// What all nodes hear is not for an interface of the board that has no link-local address yet.
+static void hear_all_nodes(void) {
+    static const uint8_t head[40] = { 0x60, [6] = 58, [7] = 255, [24] = 0xff, [25] = 2, [39] = 1 };
+    static struct netif wifi;
+    for (int i = 0; i < 2; i++) {
+        struct pbuf *p = pbuf_alloc(PBUF_RAW, sizeof(head), PBUF_RAM);
+        CHECK(p != NULL && pbuf_take(p, head, sizeof(head)) == ERR_OK);
+        int taken = lwip_hook_ip6_input(p, &wifi);
+        CHECK(taken == (i == 0));
+        if (!taken) {
+            pbuf_free(p);
+        }
+        IP_ADDR6(&wifi.ip6_addr[0], PP_HTONL(0xfe800000), 0, 0, PP_HTONL(1));
+    }
+}
+
 static int begin(void *arg) {
     (void)arg;
+    hear_all_nodes();
     CHECK(LWIP_TCPIP_CORE_LOCKING || pthread_equal(pthread_self(), stack_thread));
     zt_netif_init();
     nic = zt_netif_add(our_mac, 1380);

@@ -1,6 +1,6 @@
 // microzt - an independent ZeroTier node. SPDX-License-Identifier: MIT
 //
-// ESP-IDF's lwIP is a 2.1: what 2.2 named anew has the old name only.
+// ESP-IDF's lwIP is a 2.1 up to 5.3: what 2.2 named anew has the old name only.
 
 #include_next <lwip/ip4_addr.h>
 
