@@ -52,6 +52,9 @@ idf() {
     fi
     command -v idf.py >/dev/null 2>&1 ||
         die "idf.py is not in the PATH: run '. $IDF_PATH/export.sh' in this shell first"
+    # ESP-IDF is content with 3.8; what is frozen is made by tools/freeze and tools/rom.
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+        die "python3 is older than 3.9: install ESP-IDF's tools with a newer one ('./install.sh', then '. export.sh')"
 }
 
 micropython() {

@@ -307,6 +307,11 @@ def test_what_is_missing_is_named_with_the_versions_that_work(tmp_path):
     (tmp_path / "idf.py").write_text("#!/bin/sh\n")
     (tmp_path / "idf.py").chmod(0o755)
     more = {"IDF_PATH": str(tmp_path), "PATH": str(tmp_path) + os.pathsep + os.environ["PATH"]}
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python3").chmod(0o755)
+    code, said = said_by_check("sdk", "ZT_ESP32", "", str(tmp_path), **more)
+    assert code == 1 and "python3 is older than 3.9" in said
+    (tmp_path / "python3").unlink()
     code, said = said_by_check("sdk", "ZT_ESP32", "", str(tmp_path), **more)
     assert code == 1 and "is not MicroPython 1.25.0" in said
 
