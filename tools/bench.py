@@ -22,7 +22,8 @@ import bench_curve
 import bench_lab
 import bench_nodes
 import bench_udp
-from bench_lab import TOP, Unmeasured, has_library, need, note, row
+from bench_lab import TOP, Unmeasured, has_library, need, note
+from bench_row import row
 
 OUT = os.path.join(TOP, "build", "bench.json")
 HOSTS = ("root", "a", "b", "la", "lb")

@@ -17,6 +17,7 @@ TOP = Path(__file__).resolve().parent.parent
 for folder in ("tests/embedded", "tests/interop", "tools"):
     sys.path.insert(0, str(TOP / folder))
 
+import bench_row  # noqa: E402
 import boards  # noqa: E402
 import footprint  # noqa: E402
 import qemu_board  # noqa: E402
@@ -116,15 +117,7 @@ ROWS = {
 
 def row(name, value):
     unit, target = ROWS[name]
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "target": target,
-        "peer": None,
-        "peer_value": None,
-        "command": COMMAND,
-    }
+    return bench_row.row(name, value, unit, target, command=COMMAND)
 
 
 def firmware_bytes(path):

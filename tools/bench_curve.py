@@ -14,7 +14,8 @@ import subprocess
 import time
 
 import bench_lab
-from bench_lab import Unmeasured, ask, child_of, cores, cpu_s, note, pinned, row
+from bench_lab import Unmeasured, ask, child_of, cores, cpu_s, note, pinned
+from bench_row import row
 
 SIZES = (1, 10, 100, 1000)
 FRAMES = (64, 1400)

@@ -10,11 +10,14 @@
 # usage: bench_embedded.py [--record]
 
 import argparse
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+
+import bench_row
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "lib"))
@@ -22,6 +25,7 @@ CORE = os.path.join(TOP, "firmware", "core")
 IMAGE = os.path.join(TOP, "tools", "rv32")
 RECORDED = os.path.join(TOP, "tests", "embedded", "counts.json")
 COMMAND = "make bench-embedded"
+row = functools.partial(bench_row.row, command=COMMAND)
 
 CC = "riscv64-unknown-elf-gcc"
 QEMU = "qemu-system-riscv32"
@@ -181,18 +185,6 @@ def check_others(counts, others):
             )
     if len(others) < 30:
         raise SystemExit("bench-embedded: counts for other secrets are missing")
-
-
-def row(name, value, unit, target=None, peer=None, peer_value=None):
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "target": target,
-        "peer": peer,
-        "peer_value": peer_value,
-        "command": COMMAND,
-    }
 
 
 def rows(counts, sizes):

@@ -29,18 +29,6 @@ def note(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def row(name, value, unit, target=None, peer=None, peer_value=None, command="make bench"):
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "target": target,
-        "peer": peer,
-        "peer_value": peer_value,
-        "command": command,
-    }
-
-
 def has_tool(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 

@@ -21,9 +21,9 @@ from bench_lab import (
     need,
     note,
     read_line,
-    row,
     rss_mb,
 )
+from bench_row import row
 
 PORT = "5201"
 GIB = 1 << 30

@@ -12,7 +12,8 @@ import subprocess
 import time
 
 import bench_lab
-from bench_lab import BENCH, TOP, Unmeasured, ask, cores, note, pinned, row
+from bench_lab import BENCH, TOP, Unmeasured, ask, cores, note, pinned
+from bench_row import row
 
 FRAME = 64  # of Ethernet, without the checksum behind
 UDP_PAYLOAD = FRAME - 14 - 20 - 8

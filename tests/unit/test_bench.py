@@ -21,7 +21,8 @@ import bench_doc  # noqa: E402
 import bench_embedded  # noqa: E402
 import bench_svg  # noqa: E402
 import bench_udp  # noqa: E402
-from bench_lab import Unmeasured, row  # noqa: E402
+from bench_lab import Unmeasured  # noqa: E402
+from bench_row import row  # noqa: E402
 
 
 class Side:

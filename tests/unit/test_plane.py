@@ -4,7 +4,6 @@
 # Frames and rules as such are test_plane_twins.py's. CPython only: ctypes.
 
 import _plane
-import pytest
 from _plane import DONE, DROPPED, EVENT, NEVER, OPENED, PACKET, SENDABLE, frame, remote
 from _plane_lab import (
     AT_B,
@@ -21,7 +20,6 @@ from _plane_lab import (
     C,
     from_b,
     install,
-    library,
     only_event,
     plane,
     seal,
@@ -31,11 +29,6 @@ from _plane_lab import (
 )
 from zt import crypto, mac
 from zt.const import VERB_ECHO, VERB_EXT_FRAME, VERB_FRAME, VERB_MULTICAST_FRAME
-
-
-@pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    return library(tmp_path_factory.mktemp("plane"))
 
 
 def test_a_frame_is_delivered_in_place(lib):

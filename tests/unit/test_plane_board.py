@@ -17,7 +17,6 @@ from _plane_lab import (
     A,
     B,
     from_b,
-    library,
     pieces,
     plane,
     seal,
@@ -32,11 +31,6 @@ NAMES = [name for name, _ in _plane.LimitsC._fields_ if name != "unused"]
 BOARD = dict(zip(NAMES, programming._LIMITS["small"]))
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 ETHERNET = 1500 - 28  # the longest datagram that comes in one piece
-
-
-@pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    return library(tmp_path_factory.mktemp("plane"))
 
 
 @pytest.fixture

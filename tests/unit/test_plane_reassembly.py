@@ -4,15 +4,9 @@
 
 import itertools
 
-import pytest
 from _plane import DONE, DROPPED, EVENT, KEPT, OPENED, WHOLE, remote
-from _plane_lab import AT_B, AT_C, A, B, from_b, library, long_one, only_event, pieces, plane, seal
+from _plane_lab import AT_B, AT_C, A, B, from_b, long_one, only_event, pieces, plane, seal
 from zt.const import VERB_ECHO
-
-
-@pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    return library(tmp_path_factory.mktemp("plane"))
 
 
 def test_pieces_in_any_order_make_the_packet(lib):

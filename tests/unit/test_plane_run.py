@@ -6,18 +6,12 @@
 import os
 import random
 
-import pytest
 from _plane import DONE, EVENT
-from _plane_lab import AT_B, AT_C, KEY_B, KEY_C, NWID, A, B, C, from_b, library, plane, seal
+from _plane_lab import AT_B, AT_C, KEY_B, KEY_C, NWID, A, B, C, from_b, plane, seal
 from zt import packet
 from zt.const import VERB_ECHO, VERB_FRAME
 
 RUNS = int(os.environ.get("ZT_PLANE_CASES", "20000")) // 40
-
-
-@pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    return library(tmp_path_factory.mktemp("plane"))
 
 
 def _datagram(r, size):

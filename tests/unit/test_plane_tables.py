@@ -41,7 +41,6 @@ from _plane_lab import (
     C,
     from_b,
     install,
-    library,
     long_one,
     only_event,
     plane,
@@ -50,12 +49,6 @@ from _plane_lab import (
 )
 from zt import mac
 from zt.const import VERB_ECHO
-
-
-@pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    return library(tmp_path_factory.mktemp("plane"))
-
 
 # ---- events
 

@@ -11,7 +11,6 @@ import random
 import _plane
 import _plane_cases as cases
 import pytest
-from _plane_lab import library
 from _plane_twins import later, twins
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,11 +18,6 @@ from hypothesis import strategies as st
 CASES = int(os.environ.get("ZT_PLANE_CASES", "20000"))
 PER_WORLD = 40
 _number = [0]  # of the packets, so that no id comes twice
-
-
-@pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    return library(tmp_path_factory.mktemp("plane"))
 
 
 @pytest.fixture(scope="module")

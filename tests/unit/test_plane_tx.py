@@ -2,7 +2,6 @@
 #
 # The data plane's way out, one behaviour a test. CPython only: ctypes.
 
-import pytest
 from _plane import ADMITTED, COPY, DONE, DROPPED, EVENT, FRAME, NEVER, Plane, frame
 from _plane_lab import (
     AT_B,
@@ -18,7 +17,6 @@ from _plane_lab import (
     C,
     from_b,
     install,
-    library,
     only_event,
     pieces,
     plane,
@@ -28,11 +26,6 @@ from _plane_lab import (
 )
 from zt import mac, packet
 from zt.const import VERB_FRAME, VERB_MULTICAST_FRAME
-
-
-@pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    return library(tmp_path_factory.mktemp("plane"))
 
 
 def test_a_frame_is_sealed_for_its_member_and_only_read(lib):
