@@ -19,7 +19,9 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lib"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "unit"))
 
+from _inet import checksum
 from zt import crypto, hal, identity, inet, mac, world
 from zt._compat import be16, be64, hexs, ticks_ms, unhex
 from zt.driver import Driver, Settings
@@ -32,13 +34,6 @@ NET = "10.99.0.0/24"
 BOARD = "10.99.0.2"
 PING_MS = 500
 ARP, IPV4 = 0x0806, 0x0800
-
-
-def checksum(data):
-    total = sum(data[0::2]) * 256 + sum(data[1::2])
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return be16(~total & 0xFFFF)
 
 
 class Member(Driver):
@@ -86,9 +81,9 @@ class Member(Driver):
             return
         self.seq += 1
         echo = b"\x08\0\0\0zt" + be16(self.seq & 0xFFFF) + bytes(56)
-        echo = echo[:2] + checksum(echo) + echo[4:]
+        echo = echo[:2] + be16(checksum(echo)) + echo[4:]
         head = b"\x45\0" + be16(20 + len(echo)) + bytes(4) + b"\x40\1\0\0" + self.ip + self.dest
-        head = head[:10] + checksum(head) + head[12:]
+        head = head[:10] + be16(checksum(head)) + head[12:]
         self.send(self.dest_mac, IPV4, head + echo)
 
     def frame(self, nwid, src_mac, dst_mac, ethertype, vlan, data):

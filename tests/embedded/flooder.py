@@ -8,11 +8,15 @@
 #   flooder.py IDENTITY_SECRET BOARD_IDENTITY NWID IP BOARD_IP WIRE_IP BOARD_WIRE_IP RATE MS
 
 import os
+import pathlib
 import socket
 import struct
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "unit"))
+
+from _inet import checksum
 from zt import crypto, inet, packet
 from zt.const import VERB_ECHO, VERB_FRAME
 from zt.identity import Identity
@@ -22,13 +26,6 @@ DISCARD = 9  # nobody listens there
 SIZE = 1200
 KINDS = 64
 BURST_MS = 5
-
-
-def checksum(data):
-    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def ip_packet(source, dest):

@@ -6,6 +6,7 @@
 # conversation live in the one stack while every byte crosses the interface.
 
 import _zthal as hal
+from _inet import checksum
 
 MAC = b"\x32\x01\x02\x03\x04\x05"
 FAR = b"\x32\x99\x99\x99\x99\x99"
@@ -13,17 +14,6 @@ IP4 = bytes([10, 9, 0, 1])
 FAR4 = bytes([10, 9, 0, 77])
 IP6 = b"\xfd\x00" + bytes(13) + b"\x01"
 FAR6 = b"\xfd\x00" + bytes(13) + b"\x77"
-
-
-def checksum(data):
-    total = 0
-    for i in range(0, len(data) - 1, 2):
-        total += data[i] << 8 | data[i + 1]
-    if len(data) & 1:
-        total += data[-1] << 8
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
 
 
 class Mirror:

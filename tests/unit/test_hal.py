@@ -8,20 +8,13 @@ import gc
 import os
 import sys
 
+from _raised import raised
 from zt import hal, osutil
 
 V4 = bytes([127, 0, 0, 1])
 V6 = bytes(15) + b"\x01"
 BUF = bytearray(2048)
 META = bytearray(20)
-
-
-def raised(kind, f, *args):
-    try:
-        f(*args)
-    except kind as e:
-        return e
-    raise AssertionError("nothing raised")
 
 
 def with_folder(test):

@@ -17,6 +17,7 @@ import socket
 from array import array
 
 import _ztplane
+from _inet import checksum
 from zt import crypto, plane
 from zt import mac as macs
 from zt._compat import be16, ticks_diff, ticks_ms
@@ -34,23 +35,12 @@ BOTH = 3
 NAMES = _ztplane.names()
 
 
-def inet_checksum(data):
-    s = 0
-    for i in range(0, len(data) - 1, 2):
-        s += data[i] << 8 | data[i + 1]
-    if len(data) & 1:
-        s += data[-1] << 8
-    while s >> 16:
-        s = (s & 0xFFFF) + (s >> 16)
-    return s ^ 0xFFFF
-
-
 def echo(n, seq=1):
     """An IPv4 echo request from B to A with n bytes."""
     icmp = b"\x08\x00\x00\x00\x12\x34" + be16(seq) + bytes([i & 0xFF for i in range(n)])
-    icmp = icmp[:2] + be16(inet_checksum(icmp)) + icmp[4:]
+    icmp = icmp[:2] + be16(checksum(icmp)) + icmp[4:]
     ip = b"\x45\0" + be16(20 + len(icmp)) + be16(seq) + b"\0\0\x40\x01\0\0" + IP_B + IP_A
-    return ip[:10] + be16(inet_checksum(ip)) + ip[12:] + icmp
+    return ip[:10] + be16(checksum(ip)) + ip[12:] + icmp
 
 
 ARP = b"\0\1\x08\0\6\4\0\1" + MAC_B + IP_B + bytes(6) + IP_A
@@ -167,7 +157,7 @@ def test_a_member_is_answered_by_the_stack_through_the_plane():
         answer = bytes(got[38:])
         assert answer[12:20] == IP_A + IP_B and answer[20] == 0 and len(answer) == 28 + n
         assert answer[28:] == echo(n)[28:]
-        assert inet_checksum(answer[20:]) == 0
+        assert checksum(answer[20:]) == 0
     assert hal.nic_mac(w.nic, IP_B) == MAC_B
     assert hal.nic_mac(w.nic, IP_A[:3] + b"\x63") is None
     w.close()
@@ -348,7 +338,7 @@ def test_a_burst_beyond_the_blocks_is_copied_and_none_is_lost():
     def udp(i):
         body = be16(1000) + be16(7777) + be16(8 + 1200) + b"\0\0" + be16(i) * 600
         ip = b"\x45\0" + be16(20 + len(body)) + be16(i) + b"\0\0\x40\x11\0\0" + IP_B + IP_A
-        return ip[:10] + be16(inet_checksum(ip)) + ip[12:] + body
+        return ip[:10] + be16(checksum(ip)) + ip[12:] + body
 
     for i in range(60):
         w.send(w.frame(0x0800, udp(i)))

@@ -17,7 +17,8 @@ from array import array
 
 import _ztplane
 import lwip
-from test_plane_port import ARP, IP_A, IP_B, KEY, NWID, B, World, echo, inet_checksum
+from _inet import checksum
+from test_plane_port import ARP, IP_A, IP_B, KEY, NWID, B, World, echo
 from zt import crypto
 from zt._compat import be16, ticks_diff, ticks_ms
 
@@ -81,7 +82,7 @@ class Measured:
 def ip(proto, body, ident=1, to=IP_A):
     head = b"\x45\0" + be16(20 + len(body)) + be16(ident) + b"\0\0\x40" + bytes((proto,))
     head = head + b"\0\0" + IP_B + to
-    return head[:10] + be16(inet_checksum(head)) + head[12:] + body
+    return head[:10] + be16(checksum(head)) + head[12:] + body
 
 
 def udp(n, i, port=UDP_PORT, to=IP_A):
@@ -93,7 +94,7 @@ def tcp(seq, ack, flags, data=b""):
     head = be16(4001) + be16(TCP_PORT) + seq.to_bytes(4, "big") + ack.to_bytes(4, "big")
     head = head + bytes((0x50, flags)) + be16(60000) + b"\0\0\0\0"
     pseudo = IP_B + IP_A + b"\0\6" + be16(len(head) + len(data))
-    head = head[:16] + be16(inet_checksum(pseudo + head + data)) + head[18:]
+    head = head[:16] + be16(checksum(pseudo + head + data)) + head[18:]
     return ip(6, head + data, seq & 0xFFFF)
 
 

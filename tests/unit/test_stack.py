@@ -16,8 +16,9 @@ import gc
 import time
 
 import lwip
-from _mirror import FAR, FAR4, FAR6, MAC, Mirror, checksum
-from _stack import raised
+from _inet import checksum
+from _mirror import FAR, FAR4, FAR6, MAC, Mirror
+from _raised import raised
 
 PORT = 8080
 

@@ -14,7 +14,8 @@ if not hal.HAS_STACK:
 import errno
 
 import lwip
-from _mirror import Mirror, checksum
+from _inet import checksum
+from _mirror import Mirror
 
 PORT = 8090
 

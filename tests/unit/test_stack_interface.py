@@ -14,7 +14,7 @@ import errno
 
 import lwip
 from _mirror import FAR4, IP4, MAC, Mirror
-from _stack import raised
+from _raised import raised
 
 
 def test_a_managed_route_goes_through_its_gateway():

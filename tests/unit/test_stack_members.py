@@ -14,8 +14,10 @@ if not hal.HAS_STACK:
 import errno
 
 import lwip
-from _mirror import FAR, FAR4, MAC, Mirror, checksum
-from _stack import MAC2, errno_of, icmp6, raised, sent, solicit
+from _inet import checksum
+from _mirror import FAR, FAR4, MAC, Mirror
+from _raised import raised
+from _stack import MAC2, errno_of, icmp6, sent, solicit
 
 FAR2 = b"\x32\x88\x88\x88\x88\x88"
 ROUTER = b"\xfe\x80" + bytes(13) + b"\x99"

@@ -14,7 +14,8 @@ if not hal.HAS_STACK:
 import errno
 
 import lwip
-from _mirror import FAR, MAC, checksum
+from _inet import checksum
+from _mirror import FAR, MAC
 from _stack import BUF, MAC2, errno_of, ip4, sent
 
 

@@ -5,6 +5,7 @@
 
 import sys
 
+from _raised import raised
 from _taps import EBADFD, EBUSY, EIO, NET, NWID, ONE, TWO, PlaneRaw, WatchedHal, make, quiet
 from zt import log, rtnetlink, tap
 from zt._compat import unhex
@@ -13,14 +14,6 @@ OTHER = unhex("8056c2e21c000002")
 MAC = b"\x02zt\0\0\1"
 SUBNET = bytes((10, 9, 0, 0))
 EEXIST = 17
-
-
-def raises(f, *args):
-    try:
-        f(*args)
-    except OSError as e:
-        return e
-    raise AssertionError("no OSError")
 
 
 def test_a_name_is_the_network_id_in_base_32():
@@ -48,14 +41,14 @@ def test_a_device_is_made_with_its_mac_and_watched():
 def test_a_device_that_is_there_already_is_refused():
     stack, raw, hal = make()
     raw.taken.append(tap.device_name(NWID))
-    assert raises(stack.nic_add, MAC, 2800, NWID).errno == EBUSY
+    assert raised(OSError, stack.nic_add, MAC, 2800, NWID).errno == EBUSY
     assert hal.calls == []
 
 
 def test_a_device_that_cannot_be_set_up_is_not_kept():
     stack, raw, hal = make()
     raw.refuse[rtnetlink.link(1, MAC, 2800, True)] = 1
-    assert raises(stack.nic_add, MAC, 2800, NWID).errno == 1
+    assert raised(OSError, stack.nic_add, MAC, 2800, NWID).errno == 1
     assert raw.closed == [41] and hal.calls == []
 
 
@@ -94,7 +87,7 @@ def test_the_hosts_own_route_stays():
     stack, raw, _ = make()
     n = stack.nic_add(MAC, 2800, NWID)
     raw.refuse[rtnetlink.route(1, NET, 16, None, True)] = EEXIST
-    assert raises(stack.nic_route, n, NET, 16, None, True).errno == EEXIST
+    assert raised(OSError, stack.nic_route, n, NET, 16, None, True).errno == EEXIST
     del raw.asked[:]
     stack.nic_route(n, NET, 16, None, False)
     assert raw.asked == []  # what is not ours is not deleted
@@ -106,7 +99,7 @@ def test_a_default_route_is_refused_by_name():
     n = stack.nic_add(MAC, 2800, NWID)
     del raw.asked[:]
     for ip, bits in ((bytes(4), 0), (bytes((128, 0, 0, 0)), 1), (b"\x20" + bytes(15), 3)):
-        e = raises(stack.nic_route, n, ip, bits, TWO if len(ip) == 4 else bytes(16), True)
+        e = raised(OSError, stack.nic_route, n, ip, bits, TWO if len(ip) == 4 else bytes(16), True)
         assert "allowDefault" in e.args[0]
         stack.nic_route(n, ip, bits, None, False)
     assert raw.asked == [] and not stack.routed(TWO)
