@@ -5,21 +5,15 @@
 # by a byte and its pump must not be called while the frames go through.
 # micropython-only: CPython has neither plane nor stack.
 
-from zt import hal
-
-if not getattr(hal, "HAS_PLANE", False):
-    import unittest
-
-    raise unittest.SkipTest("no data plane on CPython; tests/run_mpy.py runs this file")
-
 import gc
 from array import array
 
+import _needs_stack  # noqa: F401
 import _ztplane
 import lwip
 from _inet import checksum
 from test_plane_port import ARP, IP_A, IP_B, KEY, NWID, B, World, echo
-from zt import crypto
+from zt import crypto, hal
 from zt._compat import be16, ticks_diff, ticks_ms
 
 COUNT = 20

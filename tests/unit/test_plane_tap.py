@@ -5,21 +5,16 @@
 # kernel's devices it is tests/interop/test_tap.py.
 # micropython-only: CPython has no plane.
 
-from zt import hal
-
-if not getattr(hal, "HAS_PLANE", False):
-    import unittest
-
-    raise unittest.SkipTest("no data plane on CPython; tests/run_mpy.py runs this file")
-
 import gc
 import socket
 from array import array
 
+import _needs_stack  # noqa: F401
 import _ztplane
 import _zttap
 import test_plane_port
 from test_plane_port import IP_A, IP_B, LOOP, MAC_A, MAC_B, NWID, echo
+from zt import hal
 from zt._compat import be16
 
 NIC = 20  # beyond those of the stack in the process

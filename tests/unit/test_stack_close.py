@@ -4,18 +4,13 @@
 # tests/fuzz/stack.py.
 # micropython-only: CPython has no stack of ours.
 
-from zt import hal
-
-if not hal.HAS_STACK:
-    import unittest
-
-    raise unittest.SkipTest("no network stack on CPython; tests/run_mpy.py runs this file")
-
 import errno
 
+import _needs_stack  # noqa: F401
 import lwip
 from _inet import checksum
 from _mirror import Mirror
+from zt import hal
 
 PORT = 8090
 
