@@ -8,6 +8,7 @@
 #ifndef ZT_PORT_H
 #define ZT_PORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,10 @@ void zt_port_kick(void);
 // Bytes never used so far of the stack that the stack's context has of its own, asked in that context; 0 if it
 // has none.
 uint32_t zt_port_stack_left(void);
+
+// Firmware that is on trial is taken back in `ms` milliseconds from now, whatever Python does until then; 0: it
+// is not. From Python's context. False where the firmware that runs is not on trial, and nothing happens.
+bool zt_port_guard(uint32_t ms);
 
 // Long-lived memory for tables, outside Python's heap; NULL if there is none.
 void *zt_port_alloc(size_t n);

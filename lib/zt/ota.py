@@ -9,7 +9,7 @@
 
 import hashlib
 
-from . import crypto, log
+from . import crypto, hal, log
 from ._compat import be32, const, elapsed, ticks_ms, u32
 
 KEY = "ota.key"  # settings: the 32 bytes of the public key whose images we take
@@ -20,6 +20,7 @@ _SIGNED = const(76)
 _MAGIC = b"ZTOTA1\0\0"
 _BLOCK = const(4096)
 _TRIAL_MS = const(300000)  # our choice
+_MARGIN_MS = const(30000)  # so that the judge, who says why, comes before the guard
 
 
 class Refused(Exception):
@@ -127,11 +128,13 @@ def check(nic, within_ms=_TRIAL_MS):
         return "rolled back"
     if not nic.active():
         _back(label)
+    _guard(within_ms + _MARGIN_MS)
     began = ticks_ms()
 
     def judge(now, online):
         if online:
             Partition.mark_app_valid_cancel_rollback()
+            _guard(0)
             nic.settings.set(TRIAL, None)
             log.warn("ota", "the firmware in %s is online and stays" % label)
             return None
@@ -141,6 +144,18 @@ def check(nic, within_ms=_TRIAL_MS):
 
     nic.on_trial(judge)
     return "trial"
+
+
+def extend(within_ms):
+    """For a program that needs longer than half a minute until it calls check(): firmware on
+    trial is taken back `within_ms` from now, unless check() is called and says otherwise. True
+    if it is on trial, else nothing happens."""
+    return _guard(within_ms)
+
+
+def _guard(ms):
+    # What takes firmware on trial back whatever its program does; ports that start it have it.
+    return hal.guard(ms) if hasattr(hal, "guard") else False
 
 
 def _back(label):

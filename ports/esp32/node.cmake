@@ -30,6 +30,7 @@ zt_sources(usermod_zt
     ${ZT_FIRMWARE}/netif/zt_netif_route.c
     ${ZT_FIRMWARE}/netif/zt_netif_strong.c
     ${ZT_FIRMWARE}/netif/zt_netif_tcp.c
+    ${ZT_ESP32}/zt_guard_esp32.c
     ${ZT_ESP32}/zt_hal_esp32.c
     ${ZT_ESP32}/zt_hooks_esp32.c
     ${ZT_ESP32}/zt_pump_esp32.c

@@ -6,6 +6,10 @@
 // scheduling it again while it waits changes nothing.
 #define MICROPY_SCHEDULER_STATIC_NODES (1)
 
+// At the chip's start, before Python's (zt_guard_esp32.c).
+#define MICROPY_BOARD_STARTUP zt_esp32_startup
+void zt_esp32_startup(void);
+
 // A name's hash has one byte: no dictionary is long enough for a second one to matter.
 #define MICROPY_QSTR_BYTES_IN_HASH (1)
 

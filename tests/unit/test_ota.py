@@ -10,7 +10,7 @@ _HERE = "/".join(__file__.replace("\\", "/").split("/")[:-1])
 sys.path.append(_HERE + "/../embedded/standins")
 
 import esp32  # noqa: E402
-from zt import crypto, log, ota, settings  # noqa: E402
+from zt import crypto, hal, log, ota, settings  # noqa: E402
 from zt._compat import ticks_add, ticks_ms  # noqa: E402
 
 sys.path.remove(_HERE + "/../embedded/standins")
@@ -215,3 +215,37 @@ def test_firmware_whose_node_does_not_start_goes_back_at_once():
         assert ota.check(nic) == "rolled back" and ota.check(nic) is None
 
     board(check)
+
+
+def test_the_guard_waits_for_the_judge_and_goes_when_the_node_is_online():
+    told = []
+
+    def guard(ms):
+        told.append(ms)
+        return True
+
+    def check(owner):
+        assert ota.check(NIC(owner)) is None and ota.extend(1000) and told == [1000]
+        ota.install(io.BytesIO(signed()), owner, BOARD)
+        esp32.restart()
+        nic = NIC(owner)
+        assert ota.check(nic, 60000) == "trial" and told.pop() > 60000
+        now = ticks_ms()
+        nic.judge(now, False)
+        assert told == [1000], "moved once"
+        nic.judge(now, True)
+        assert told == [1000, 0] and esp32.state["valid"]
+
+    before = getattr(hal, "guard", None)
+    hal.guard = guard
+    try:
+        board(check)
+    finally:
+        del hal.guard
+        if before is not None:
+            hal.guard = before
+
+
+def test_a_host_without_boot_loader_has_no_guard():
+    if not hasattr(hal, "guard"):
+        assert ota.extend(1000) is False

@@ -148,6 +148,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_wire_drops), MP_ROM_PTR(&zt_wire_drops_obj) },
     { MP_ROM_QSTR(MP_QSTR_interfaces_serial), MP_ROM_PTR(&zt_interfaces_serial_obj) },
     { MP_ROM_QSTR(MP_QSTR_stack_left), MP_ROM_PTR(&zt_stack_left_obj) },
+    { MP_ROM_QSTR(MP_QSTR_guard), MP_ROM_PTR(&zt_guard_obj) },
     #else // files and the rest of the process, which lib/zt/_hal_board.py does for boards
     { MP_ROM_QSTR(MP_QSTR_watch), MP_ROM_PTR(&zt_watch_obj) },
     { MP_ROM_QSTR(MP_QSTR_unwatch), MP_ROM_PTR(&zt_unwatch_obj) },

@@ -76,6 +76,16 @@ static mp_obj_t stack_left(void) {
 }
 MP_DEFINE_CONST_FUN_OBJ_0(zt_stack_left_obj, stack_left);
 
+// guard(ms): firmware on trial is taken back in ms; 0: not any more. True if it is on trial.
+static mp_obj_t guard(mp_obj_t ms_in) {
+    mp_int_t ms = mp_obj_get_int(ms_in);
+    if (ms < 0) {
+        mp_raise_ValueError(MP_ERROR_TEXT("bad argument"));
+    }
+    return mp_obj_new_bool(zt_port_guard((uint32_t)ms));
+}
+MP_DEFINE_CONST_FUN_OBJ_1(zt_guard_obj, guard);
+
 static mp_obj_t random_bytes(mp_obj_t n_in) {
     mp_int_t n = mp_obj_get_int(n_in);
     if (n < 0) {

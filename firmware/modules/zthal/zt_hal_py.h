@@ -25,6 +25,7 @@ MP_DECLARE_CONST_FUN_OBJ_1(zt_random_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_wire_drops_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_interfaces_serial_obj);
 MP_DECLARE_CONST_FUN_OBJ_0(zt_stack_left_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(zt_guard_obj);
 
 // The port's. Before the first call of zt_port_enter after a reset of the interpreter; may raise.
 void zt_port_begin(void);

@@ -203,6 +203,7 @@ void zt_board_init(void) {
         zt_virtio_wake_init();
         #ifndef ZT_PLAIN
         zt_board_budget = zt_board_argument("budget", ZT_BOARD_BUDGET);
+        zt_board_guard_begin(zt_board_argument("trial", 0));
         #endif
         zt_flash_cut(zt_board_argument("cut", 0), zt_board_argument("seed", 0));
     }
@@ -238,6 +239,9 @@ static unsigned typed_first, typed_count;
 #define UART_IER (*(volatile uint8_t *)0x10000001u)
 
 void zt_board_console(void) {
+    #ifndef ZT_PLAIN
+    zt_board_guard();
+    #endif
     while (typed_count < sizeof(typed)) {
         int c = uart_rx_chr();
         if (c < 0) {
@@ -311,6 +315,9 @@ void zt_board_poll(void) {
 }
 
 void zt_board_sleep(int ms) {
+    #ifndef ZT_PLAIN
+    ms = sooner(ms, zt_board_guard_ms());
+    #endif
     if (!in_poll) {
         ms = sooner(ms, lwip_ms);
         #ifndef ZT_PLAIN

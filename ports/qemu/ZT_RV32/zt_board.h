@@ -41,6 +41,14 @@ uint32_t zt_board_stack_free(void);
 // Bytes of the C heap: never handed out by the allocator's end.
 uint32_t zt_board_c_heap_free(void);
 
+// ---- zt_guard.c ----
+// The firmware is on trial for ms from now; 0: it is not.
+void zt_board_guard_begin(uint32_t ms);
+// Reset the machine if the deadline has passed.
+void zt_board_guard(void);
+// Until then, at most; -1 where there is none.
+int32_t zt_board_guard_ms(void);
+
 // ---- zt_protect.c ----
 // Make the flash read-only until the machine is reset; a store to it then stops the machine with this status.
 void zt_board_protect(void);

@@ -3,4 +3,6 @@
 #ifndef ESP_SYSTEM_H
 #define ESP_SYSTEM_H
 
+void esp_restart(void) __attribute__((noreturn));
+
 #endif
