@@ -266,6 +266,17 @@ def test_the_node_is_compiled_once_and_as_esp_idf_compiles(tmp_path):
         assert found.count(os.path.realpath(path)) == 1, path
 
 
+def test_what_only_the_linker_would_miss_is_upstreams():
+    """Names in MicroPython's port that ours takes the place of, or puts into flash."""
+    for name, text in (
+        ("main.c", "    MICROPY_BOARD_STARTUP();\n"),
+        ("main.c", "\nvoid boardctrl_startup(void) {\n"),
+        ("modsocket.c", "\nconst mp_obj_module_t mp_module_socket = {\n"),
+    ):
+        with open(os.path.join(MPY, "ports", "esp32", name)) as f:
+            assert f.read().count(text) == 1, (name, text)
+
+
 def test_no_file_of_the_node_is_forgotten():
     """What make builds of netif and modules, cmake does too, but lwIP's part: ESP-IDF's own."""
     idfs = {"zt_modlwip.c", "zt_netif_chksum.c", "zt_netif_mem.c", "zt_netif_timer.c"}
