@@ -130,6 +130,15 @@ int zt_wire_port(int wire) {
     return w != NULL ? w->pcb->local_port : -ZT_WIRE_EBADF;
 }
 
+bool zt_hal_wire_at(uint16_t port) {
+    for (int i = 0; i < ZT_WIRES_MAX; i++) {
+        if (wires[i].pcb != NULL && wires[i].pcb->local_port == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // ---- interfaces ----
 
 bool zt_wire_interface(unsigned index, zt_interface_t *out) {

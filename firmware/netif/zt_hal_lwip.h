@@ -49,4 +49,7 @@ typedef struct {
 } zt_interface_t;
 bool zt_wire_interface(unsigned index, zt_interface_t *out);
 
+// Does a wire listen at this UDP port? For a driver of the board's network: what comes there is authenticated.
+bool zt_hal_wire_at(uint16_t port);
+
 #endif
