@@ -130,8 +130,12 @@ void zt_netif_free(void *p);
 #define LWIP_TCP_KEEPALIVE 1
 
 // ---- checksums ----
-#define LWIP_CHKSUM zt_netif_chksum // lwIP's own adds up 16 bits at a time
+#ifdef ZT_BOARD
+#define LWIP_CHKSUM_ALGORITHM 3 // by words, from the first aligned one on
+#else
+#define LWIP_CHKSUM zt_netif_chksum // four words at a time, wherever they lie
 uint16_t zt_netif_chksum(const void *data, int n);
+#endif
 
 // ---- where the routes of zt_netif_route.c enter ----
 #define LWIP_HOOK_FILENAME "zt_netif_hooks.h"
