@@ -96,6 +96,20 @@ def test_lost_probes_hardly_ever_end_a_path():
     assert good > 570, good
 
 
+def _targets(sim):
+    """Where A sends datagrams to from now on, also where nobody is."""
+    targets = []
+    sent = sim.sent
+
+    def watched(name, local_socket, remote, data, ttl):
+        if name == "A":
+            targets.append(remote)
+        return sent(name, local_socket, remote, data, ttl)
+
+    sim.sent = watched
+    return targets
+
+
 def _both_ways_at(sim, a, b, remote, ms):
     """Both talk twice a second; ms until a heard b and b heard a over this path, None if not."""
     for t in range(0, ms, 500):
@@ -149,15 +163,7 @@ def test_a_replay_from_another_port_moves_nobody():
     _both_ways_at(sim, a, b, (IP["B"], 9993), 1000)
     old = [d for _, _, d in sim.log if d[8:13] == a.address and d[13:18] == b.address][-1]
     path = live(a, b, sim.now)
-    targets = []
-    sent = sim.sent
-
-    def watched(name, local_socket, remote, data, ttl):
-        if name == "A":
-            targets.append(remote)
-        return sent(name, local_socket, remote, data, ttl)
-
-    sim.sent = watched
+    targets = _targets(sim)
     for _ in range(20):
         a.process_wire_packet(sim.now, 1, (IP["B"], 6666), memoryview(bytearray(old)))
         sim.run(1000)
@@ -174,15 +180,7 @@ def test_a_peer_with_two_sockets_is_seldom_asked_which_it_uses():
     path = live(a, b, sim.now)
     second = sim.also("B", IP["B"], 40000)
     peer = b.topology.peers[a.address]
-    targets = []
-    sent = sim.sent
-
-    def watched(name, local_socket, remote, data, ttl):
-        if name == "A":
-            targets.append(remote)
-        return sent(name, local_socket, remote, data, ttl)
-
-    sim.sent = watched
+    targets = _targets(sim)
     for _ in range(60):
         b.send_to(sim.now, peer, second, (IP["A"], 9993), VERB_USER_MESSAGE, (TYPE, b"x"))
         sim.run(1000)
