@@ -68,10 +68,11 @@ def ping_pass(node, now):
             continue
         if peer.active(now):
             wait = min(wait, _keep(node, now, peer))
-        if peer.candidate is not None:
-            wait = min(wait, _candidate(node, now, peer))
         _ask_over_relay(node, now, peer)
         state(node, now, peer)
+    for peer in list(topology.peers.values()):
+        if peer.candidate is not None:
+            wait = min(wait, _candidate(node, now, peer))
     online(node, now)
     return wait
 

@@ -331,6 +331,23 @@ def test_an_anchor_is_kept_in_contact_without_traffic():
     assert sim.until(lambda: live(a, b, sim.now) is not None, 40000) is not None
 
 
+def test_an_anchor_that_comes_back_on_another_port_is_found_each_time():
+    sim, r, a, b = one_root()
+    a.vl2.always_contact = lambda: {b.address}
+    assert sim.until(lambda: live(a, b, sim.now) is not None, 40000) is not None
+    for port in (40000, 40001):
+        state = sim.remove("B")
+        b = sim.add("B", None, IP["B"], storage=state, port=port)
+        sim.run(100)
+        b.send_user_message(sim.now, a.address, TYPE, b"back")
+        there = lambda at=(IP["B"], port): (  # noqa: E731
+            live(a, b, sim.now) is not None and live(a, b, sim.now).remote == at
+        )
+        took = sim.until(there, 40000)
+        assert took is not None and took <= 5000, (port, took)
+        sim.run(3000)
+
+
 def test_an_unused_path_expires_and_its_peer_is_forgotten():
     sim, r, a, b = one_root()
     sim.run(20)
