@@ -150,7 +150,7 @@ def extend(within_ms):
     """For a program that needs longer than half a minute until it calls check(): firmware on
     trial is taken back `within_ms` from now, unless check() is called and says otherwise. True
     if it is on trial, else nothing happens."""
-    return _guard(within_ms)
+    return _guard(within_ms or 1)  # 0 would end it
 
 
 def _guard(ms):

@@ -110,16 +110,20 @@ def _targets(sim):
     return targets
 
 
+def _at(sim, node, other):
+    """Where node would send to other directly, or None."""
+    path = live(node, other, sim.now)
+    return path.remote if path is not None else None
+
+
 def _both_ways_at(sim, a, b, remote, ms):
     """Both talk twice a second; ms until a heard b and b heard a over this path, None if not."""
     for t in range(0, ms, 500):
         a.send_user_message(sim.now, b.address, TYPE, b"a")
         b.send_user_message(sim.now, a.address, TYPE, b"b")
         sim.run(500)
-        path = live(a, b, sim.now)
-        if path is not None and path.remote == remote:
-            if messages(a) and messages(b):
-                return t + 500
+        if _at(sim, a, b) == remote and messages(a) and messages(b):
+            return t + 500
     return None
 
 
@@ -340,10 +344,7 @@ def test_an_anchor_that_comes_back_on_another_port_is_found_each_time():
         b = sim.add("B", None, IP["B"], storage=state, port=port)
         sim.run(100)
         b.send_user_message(sim.now, a.address, TYPE, b"back")
-        there = lambda at=(IP["B"], port): (  # noqa: E731
-            live(a, b, sim.now) is not None and live(a, b, sim.now).remote == at
-        )
-        took = sim.until(there, 40000)
+        took = sim.until(lambda b=b, at=(IP["B"], port): _at(sim, a, b) == at, 40000)
         assert took is not None and took <= 5000, (port, took)
         sim.run(3000)
 

@@ -226,6 +226,7 @@ def test_the_guard_waits_for_the_judge_and_goes_when_the_node_is_online():
 
     def check(owner):
         assert ota.check(NIC(owner)) is None and ota.extend(1000) and told == [1000]
+        assert ota.extend(0) and told.pop() == 1  # at once, not never
         ota.install(io.BytesIO(signed()), owner, BOARD)
         esp32.restart()
         nic = NIC(owner)
