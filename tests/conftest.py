@@ -17,8 +17,8 @@ for folder in (os.path.join(os.path.dirname(HERE), "lib"), HERE):
 def _blame_libzt(error):
     client = sys.modules.get("client")
     crash = client and client.libzt_crash()
-    if crash and not isinstance(error, client.LibztFault):
-        raise client.LibztFault(crash) from error
+    if crash and not isinstance(error, client.LibztCrashed):
+        raise client.LibztCrashed(crash) from error
     raise error
 
 

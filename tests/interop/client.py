@@ -23,10 +23,9 @@ class Failed(AssertionError):
     pass
 
 
-class LibztFault(Failed):
-    """libzt did wrong by itself: it crashed, or reset its own connection to another libzt. A test
-    that fails so is run again, twice at most, and listed as RERUN (pyproject.toml); our programs
-    are never excused.
+class LibztCrashed(Failed):
+    """A signal killed libzt. A test that fails so is run again, twice at most, and listed as RERUN
+    (pyproject.toml). Nothing else is tried twice.
     """
 
 
@@ -59,7 +58,7 @@ def wait_for(what, check, timeout, step=0.1):
         gone = time.monotonic() - began
         crash = libzt_crash()
         if crash:
-            raise LibztFault("%s: %s" % (what, crash))
+            raise LibztCrashed("%s: %s" % (what, crash))
         if gone > patience(timeout):
             raise Failed("%s: not within %d s" % (what, gone))
         time.sleep(step)
