@@ -344,6 +344,8 @@ def test_an_anchor_that_comes_back_on_another_port_is_found_each_time():
         b = sim.add("B", None, IP["B"], storage=state, port=port)
         sim.run(100)
         b.send_user_message(sim.now, a.address, TYPE, b"back")
+        sim.deliver()
+        sim.kick("A")
         took = sim.until(lambda b=b, at=(IP["B"], port): _at(sim, a, b) == at, 40000)
         assert took is not None and took <= 5000, (port, took)
         sim.run(3000)
